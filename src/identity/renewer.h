@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// identity: who we are. Keeps a fresh credential in the store for every
+// identity that has a pod here. Runs on the control loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "io/loop.h"
+#include "model/identity.h"
+#include "pki/credential.h"
+#include "pki/issuer.h"
+
+namespace nodeward::identity {
+
+enum class CertificateState { kPending, kValid, kRenewalFailing, kExpired };
+std::string_view CertificateStateText(CertificateState state);
+
+struct CertificateStatus {
+  model::Identity identity;
+  CertificateState state = CertificateState::kPending;
+  std::string serial;
+  absl::Time not_after;
+  absl::Time next_attempt;
+  std::string error;  // of the last attempt; empty when it succeeded
+};
+
+class Renewer {
+ public:
+  struct Options {
+    std::string trust_domain;
+    std::vector<std::string> trust_domain_aliases;
+    // Wall clock, injected for tests.
+    std::function<absl::Time()> clock = [] { return absl::Now(); };
+  };
+  // `changed` is called on the loop after the store has changed. All outlive
+  // the renewer.
+  Renewer(io::Loop& loop, pki::Issuer* issuer, pki::CredentialStore* store,
+          Options options, std::function<void()> changed);
+  ~Renewer();
+
+  // The identities with pods here, as of now: new ones are asked for at once,
+  // those no longer in the set are dropped and their keys wiped.
+  void SetWanted(std::set<model::Identity> wanted);
+  std::vector<CertificateStatus> status() const;
+  std::string IssuerDescription() const;
+
+ private:
+  class State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace nodeward::identity

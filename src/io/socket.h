@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/bytes.h"
+#include "base/fd.h"
+#include "base/ip.h"
+#include "base/status.h"
+
+namespace nodeward::io {
+
+// What one read or write did. Would-block and end of stream are values.
+enum class Progress {
+  kBytes,       // `count` bytes moved
+  kWouldBlock,  // try again when the loop says so
+  kEnd,         // reads: the peer's FIN
+  kReset,       // the connection is gone (RST, broken pipe, time-out)
+};
+struct Transfer {
+  Progress progress;
+  size_t count = 0;
+  int error = 0;  // errno behind kReset
+};
+
+Transfer Read(int fd, base::MutableByteSpan buffer);
+Transfer Peek(int fd, base::MutableByteSpan buffer);  // leaves the bytes unread
+Transfer Write(int fd, base::ByteSpan bytes);
+
+// One connection from a listener, non-blocking and close-on-exec; no value when
+// none waits. A connection that died in the queue counts as none.
+std::optional<base::Fd> Accept(int listener, base::Endpoint* peer);
+
+base::StatusOr<base::Endpoint> LocalEndpoint(int fd);
+base::StatusOr<base::Endpoint> PeerEndpoint(int fd);
+
+// Starts a non-blocking connect. OK: established or in progress (writable when
+// done; then ConnectResult tells).
+base::Status StartConnect(int fd, const base::Endpoint& to);
+// After the first EPOLLOUT: OK, or why the connection failed (ECONNREFUSED is
+// kUnavailable).
+base::Status ConnectResult(int fd);
+
+void SetNoDelay(int fd);
+// Dead peers are noticed after idle + probes x interval.
+void SetKeepAlive(int fd, absl::Duration idle, absl::Duration interval,
+                  int probes);
+// Closes with RST: what is unsent is discarded and the peer sees a reset.
+void ResetAndClose(base::Fd fd);
+// shutdown(SHUT_WR): FIN after what is queued.
+void FinishWriting(int fd);
+
+}  // namespace nodeward::io

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "model/workload.h"
+
+namespace nodeward::model {
+
+// What the application's protocol is known to be, from appProtocol or the
+// port's name ("http", "http-web", "mysql", "grpc").
+enum class Protocol { kUnknown, kHttp, kHttp2, kGrpc, kTls, kTcp };
+
+// One place that serves a service port.
+struct ServiceEndpoint {
+  base::Endpoint address;  // the pod's IP and its target port
+  // The workload behind the address; null when the snapshot knows none (an
+  // EndpointSlice with foreign addresses).
+  std::shared_ptr<const Workload> workload;
+};
+
+struct ServicePort {
+  std::string name;
+  uint16_t port = 0;
+  Protocol protocol = Protocol::kUnknown;
+  // The server is known to speak first, or the protocol to be plain bytes
+  // (mysql, mongo, redis …, appProtocol tcp): no wait for a ClientHello.
+  bool no_sniff_wait = false;
+  std::vector<ServiceEndpoint> ready;  // the ready endpoints only
+};
+
+struct Service {
+  std::string name;
+  std::string name_space;
+  std::vector<base::IpAddress> cluster_ips;  // empty: headless
+  std::vector<ServicePort> ports;
+
+  const ServicePort* FindPort(uint16_t port) const;
+  // "httpbin.mtls-test.svc.cluster.local"
+  std::string Hostname() const;
+};
+
+}  // namespace nodeward::model

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "base/ip.h"
+#include "model/policy.h"
+#include "model/service.h"
+#include "model/workload.h"
+
+namespace nodeward::model {
+
+// Something in the source of truth that an operator should mend.
+struct Problem {
+  std::string file;  // may be empty
+  int line = 0;      // 1-based; 0: not known
+  std::string object;  // "PeerAuthentication mtls-test/httpbin"; may be empty
+  std::string reason;
+  bool closes = false;  // it closes workloads, and readiness is false
+
+  // "httpbin.yaml:12: PeerAuthentication mtls-test/httpbin: reason"
+  std::string ToString() const;
+};
+
+// A service's virtual address.
+struct VirtualAddress {
+  base::IpAddress address;
+  std::shared_ptr<const Service> service;
+};
+
+// Everything known of the mesh at one instant. Immutable; share it as
+// shared_ptr<const Snapshot>.
+struct Snapshot {
+  uint64_t revision = 0;
+  std::string trust_domain;
+  std::vector<std::string> trust_domain_aliases;
+  std::string root_namespace = "istio-system";
+  std::vector<std::shared_ptr<const Workload>> workloads;  // by ns, name
+  std::vector<std::shared_ptr<const Service>> services;
+  std::vector<PeerAuthentication> peer_authentications;
+  std::vector<ClosingPolicy> closing_policies;
+  std::vector<Problem> problems;
+  // Kinds that were read and left alone ("Deployment": 3).
+  absl::flat_hash_map<std::string, int> ignored_kinds;
+
+  // Indexes, made by Finish().
+  absl::flat_hash_map<base::IpAddress, std::shared_ptr<const Workload>>
+      workload_by_ip;
+  // Addresses that two live pods claim: nobody is spoken to there.
+  absl::flat_hash_set<base::IpAddress> conflicting_ips;
+  absl::flat_hash_map<base::IpAddress, std::shared_ptr<const Service>>
+      service_by_ip;
+
+  // The live workload that owns `ip`, or null (terminal pods own nothing, a
+  // disputed address belongs to nobody). hostNetwork pods are not indexed.
+  const Workload* FindWorkload(const base::IpAddress& ip) const;
+  const Service* FindService(const base::IpAddress& ip) const;
+  // The service ports whose ready endpoints include `workload` at `port`: its
+  // protocol and host name for metrics. First match in order of services.
+  struct Served {
+    const Service* service = nullptr;
+    const ServicePort* port = nullptr;
+  };
+  Served FindServed(const Workload& workload, uint16_t port) const;
+
+  // Builds the indexes. The builder calls it once.
+  void Finish();
+};
+
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+}  // namespace nodeward::model

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "model/identity.h"
+
+namespace nodeward::model {
+
+using Labels = std::map<std::string, std::string>;
+
+// Why a pod is, or is not, in the mesh.
+enum class Membership {
+  kEnabled,      // opted in by its own or its namespace's label
+  kNotOptedIn,   // no label says so, or one says no
+  kHostNetwork,  // never: it shares the node's network namespace
+  kSystem,       // never: kube-system
+  kSidecar,      // never: a sidecar proxy already captures it
+  kTerminal,     // phase Succeeded or Failed, or being deleted
+  kConflict,     // another live pod has one of its addresses
+};
+// "enabled", "not opted in", …: what status prints.
+std::string_view MembershipText(Membership membership);
+
+struct ContainerPort {
+  std::string name;  // may be empty
+  uint16_t port = 0;
+};
+
+// One pod.
+struct Workload {
+  std::string uid;  // metadata.uid, else "<namespace>/<name>/<first IP>"
+  std::string name;
+  std::string name_space;
+  std::string node;
+  Identity identity;
+  std::vector<base::IpAddress> ips;  // none while the pod has no address
+  Labels labels;
+  // For edges, logs and metrics: the owner's name ("httpbin" of Deployment
+  // httpbin), else the pod's own; and Istio's canonical service and revision.
+  std::string workload_name;
+  std::string canonical_service;
+  std::string canonical_revision;
+  std::string app;
+  std::string version;
+  Membership membership = Membership::kNotOptedIn;
+  // Where the membership comes from, for status: "namespace label
+  // nodeward.io/mesh=enabled".
+  std::string membership_reason;
+  bool ready = true;
+  std::vector<ContainerPort> ports;
+  // Ports of liveness, readiness and startup probes and of lifecycle hooks
+  // (httpGet, tcpSocket, grpc), names resolved.
+  std::vector<uint16_t> probe_ports;
+  std::string netns_path;  // annotation nodeward.io/netns; may be empty
+
+  // In the mesh: it must be reached through a tunnel, and if it is local it is
+  // to be captured.
+  bool in_mesh() const { return membership == Membership::kEnabled; }
+};
+
+}  // namespace nodeward::model

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// observe: instruments, not exporters. Flow records, the access log line, the
+// edges table, counters. Exporters live in admin.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/ip.h"
+#include "model/identity.h"
+#include "model/snapshot.h"
+
+namespace nodeward::observe {
+
+enum class Reporter { kSource, kDestination };  // outbound / inbound side
+
+// How the bytes travelled. Unknown is never shown as secured.
+enum class Security { kUnknown, kMutualTls, kPlaintext, kPassthroughTls };
+
+// Why a connection ended, or was refused. The text is a metric label and is
+// shown in the access log.
+enum class Outcome {
+  kOpen,               // still going
+  kClosed,             // both directions ended by FIN
+  kReset,              // one application reset it
+  kDeniedPlaintext,    // plaintext to a STRICT port
+  kDeniedPolicy,       // an authorization or closing policy
+  kPolicyChanged,      // was open, a new policy forbids it
+  kSilent,             // no first byte in time under STRICT
+  kTlsFailure,         // handshake or certificate refused
+  kNoCredential,       // no certificate for the pod's own identity (yet)
+  kUpstreamRefused,    // the destination refused the connection
+  kUpstreamTimeout,    // it did not answer
+  kTunnelRefused,      // the peer's agent answered with a status other than 200
+  kTunnelLost,         // the tunnel under it broke
+  kNoRoute,            // unknown or disputed destination, no ready endpoint
+  kNoOriginalDestination,  // somebody connected to the agent's own port
+  kReservedPort,       // destination port 15001, 15006 or 15008
+  kPodGone,            // the pod was removed
+  kShutdown,           // the agent stopped
+  kLimit,              // a bound on connections or memory was reached
+};
+std::string_view OutcomeText(Outcome outcome);
+
+// One connection as one agent sees it. Filled by the data path.
+struct Flow {
+  uint64_t id = 0;  // unique in this agent's life
+  Reporter reporter = Reporter::kSource;
+  Security security = Security::kUnknown;
+  Outcome outcome = Outcome::kOpen;
+  absl::Time opened;
+  absl::Duration duration;
+  base::Endpoint source;       // the client application's address
+  base::Endpoint destination;  // what the client asked for (VIP:port)
+  base::Endpoint upstream;     // the pod IP and port it went to
+  std::shared_ptr<const model::Workload> source_workload;       // may be null
+  std::shared_ptr<const model::Workload> destination_workload;  // may be null
+  std::shared_ptr<const model::Service> service;                // may be null
+  std::optional<model::Identity> source_identity;       // verified only
+  std::optional<model::Identity> destination_identity;  // verified only
+  uint64_t bytes_sent = 0;      // client to server
+  uint64_t bytes_received = 0;  // server to client
+  std::string policy;  // the policy that decided; empty: the default
+  std::string detail;  // cause in words; may be empty
+};
+
+// Takes flows from the workers. Thread-safe; must not block: implementations
+// queue and return. Opened is called once at most, Closed once.
+class FlowSink {
+ public:
+  virtual ~FlowSink() = default;
+  virtual void Opened(const Flow& flow) = 0;
+  virtual void Closed(const Flow& flow) = 0;
+};
+
+}  // namespace nodeward::observe

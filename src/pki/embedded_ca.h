@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "pki/issuer.h"
+
+namespace nodeward::pki {
+
+// A CA in the agent: a folder holding ca.crt and ca.key (0600). Several agents
+// may share the folder; those that start at once end with one root.
+class EmbeddedCa : public Issuer {
+ public:
+  struct Options {
+    std::string folder;
+    std::string trust_domain;
+    absl::Duration lifetime = absl::Hours(24);
+    absl::Duration clock_skew = absl::Seconds(20);
+    absl::Duration root_lifetime = absl::Hours(24 * 3650);
+  };
+  // Reads the root, or makes it when the folder holds neither file. One file
+  // without the other, a pair that does not match, an expired root, a key that
+  // others may read, a folder that cannot be read or written: an error that
+  // says so and the remedy.
+  static base::StatusOr<std::unique_ptr<EmbeddedCa>> Open(Options options);
+  ~EmbeddedCa() override;
+
+  void Issue(const model::Identity& identity, std::string csr_pem,
+             std::function<void(base::StatusOr<Issued>)> done) override;
+  std::string Description() const override;
+  const Certificate& root() const { return root_; }
+
+ private:
+  EmbeddedCa(Options options, Certificate root, PrivateKey key);
+  base::StatusOr<Issued> Sign(const model::Identity& identity,
+                              const std::string& csr_pem) const;
+
+  Options options_;
+  Certificate root_;
+  PrivateKey key_;
+};
+
+}  // namespace nodeward::pki

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tls: the TLS engine. Bytes in, bytes out: no socket, no clock of its own, no
+// thread; it can be tested byte by byte and fuzzed. TLS 1.3 only.
+#pragma once
+
+#include <memory>
+
+#include "base/status.h"
+#include "pki/credential.h"
+
+struct ssl_ctx_st;
+
+namespace nodeward::tls {
+
+enum class Role { kClient, kServer };
+
+// One credential and one bundle made ready for sessions; immutable, shared,
+// any thread. Server: client certificate required; ALPN as Options say.
+class Context {
+ public:
+  struct Options {
+    // Server: accept "h2" alone (HBONE, port 15008), or "istio", and its kin
+    // ("istio-peer-exchange", "istio-http/1.0", …), as sidecars offer on the
+    // service's own port. Client: offer "h2".
+    enum class Alpn { kH2, kIstio } alpn = Alpn::kH2;
+  };
+  static base::StatusOr<std::shared_ptr<const Context>> Create(
+      Role role, Options options,
+      std::shared_ptr<const pki::Credential> credential,
+      std::shared_ptr<const pki::TrustBundle> bundle);
+  ~Context();
+
+  Role role() const { return role_; }
+  const pki::Credential& credential() const { return *credential_; }
+  const pki::TrustBundle& bundle() const { return *bundle_; }
+  ssl_ctx_st* native() const { return ctx_; }
+
+ private:
+  Context() = default;
+  Role role_ = Role::kClient;
+  Options options_;
+  std::shared_ptr<const pki::Credential> credential_;
+  std::shared_ptr<const pki::TrustBundle> bundle_;
+  ssl_ctx_st* ctx_ = nullptr;
+};
+
+}  // namespace nodeward::tls
