@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "base/text.h"
 
 namespace nodeward::base {
 namespace {
@@ -36,7 +36,7 @@ StatusOr<IpAddress> IpAddress::Parse(std::string_view text) {
   std::array<uint8_t, 16> v6{};
   if (inet_pton(AF_INET6, copy.c_str(), v6.data()) == 1) return Bytes(v6);
   return absl::InvalidArgumentError(
-      absl::StrCat("parse IP address '", text, "': not an IPv4 or IPv6 address"));
+      StrCat("parse IP address '", text, "': not an IPv4 or IPv6 address"));
 }
 
 bool IpAddress::is_v4() const {
@@ -73,7 +73,7 @@ std::string IpAddress::ToString() const {
 StatusOr<Endpoint> Endpoint::Parse(std::string_view text) {
   const auto bad = [&](std::string_view why) {
     return absl::InvalidArgumentError(
-        absl::StrCat("parse endpoint '", text, "': ", why));
+        StrCat("parse endpoint '", text, "': ", why));
   };
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad("no port");
@@ -95,7 +95,7 @@ StatusOr<Endpoint> Endpoint::Parse(std::string_view text) {
   for (const char c : digits) {
     if (c < '0' || c > '9') return bad("the port is not a number");
   }
-  if (digits.empty() || digits.size() > 5 || !absl::SimpleAtoi(digits, &port) ||
+  if (digits.empty() || digits.size() > 5 || !absl::SimpleAtoi(ToAbsl(digits), &port) ||
       port == 0 || port > 65535) {
     return bad("the port is not in 1-65535");
   }
@@ -113,7 +113,7 @@ StatusOr<Endpoint> Endpoint::FromSockaddr(const sockaddr_storage& address) {
     std::memcpy(bytes.data(), &in.sin6_addr, 16);
     return Endpoint{IpAddress::Bytes(bytes), ntohs(in.sin6_port)};
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  return absl::InvalidArgumentError(StrCat(
       "read socket address: family ", address.ss_family, " is not IP"));
 }
 
@@ -135,8 +135,8 @@ socklen_t Endpoint::ToSockaddr(sockaddr_storage* out, int family) const {
 }
 
 std::string Endpoint::ToString() const {
-  return address.is_v4() ? absl::StrCat(address.ToString(), ":", port)
-                         : absl::StrCat("[", address.ToString(), "]:", port);
+  return address.is_v4() ? StrCat(address.ToString(), ":", port)
+                         : StrCat("[", address.ToString(), "]:", port);
 }
 
 StatusOr<Cidr> Cidr::Parse(std::string_view text) {
@@ -145,10 +145,10 @@ StatusOr<Cidr> Cidr::Parse(std::string_view text) {
   const int width = address.is_v4() ? 32 : 128;
   int length = width;
   if (slash != std::string_view::npos &&
-      (!absl::SimpleAtoi(text.substr(slash + 1), &length) || length < 0 ||
+      (!absl::SimpleAtoi(ToAbsl(text.substr(slash + 1)), &length) || length < 0 ||
        length > width)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("parse CIDR '", text, "': prefix is not in 0-", width));
+        StrCat("parse CIDR '", text, "': prefix is not in 0-", width));
   }
   Cidr cidr;
   cidr.prefix_ = length + (128 - width);
@@ -173,7 +173,7 @@ bool Cidr::Contains(const IpAddress& address) const {
 
 std::string Cidr::ToString() const {
   const bool v4 = address_.is_v4() && prefix_ >= 96;
-  return absl::StrCat(address_.ToString(), "/", v4 ? prefix_ - 96 : prefix_);
+  return StrCat(address_.ToString(), "/", v4 ? prefix_ - 96 : prefix_);
 }
 
 }  // namespace nodeward::base

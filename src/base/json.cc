@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
-#include "absl/strings/str_cat.h"
+#include "base/text.h"
 
 namespace nodeward::base {
 

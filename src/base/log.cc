@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-#include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/json.h"
@@ -87,7 +87,7 @@ StatusOr<LogLevel> ParseLogLevel(std::string_view text) {
                                LogLevel::kWarn, LogLevel::kError}) {
     if (text == Name(level)) return level;
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  return absl::InvalidArgumentError(StrCat(
       "parse log level '", text, "': use debug, info, warn or error"));
 }
 
@@ -95,7 +95,7 @@ StatusOr<LogFormat> ParseLogFormat(std::string_view text) {
   if (text == "text") return LogFormat::kText;
   if (text == "json") return LogFormat::kJson;
   return absl::InvalidArgumentError(
-      absl::StrCat("parse log format '", text, "': use text or json"));
+      StrCat("parse log format '", text, "': use text or json"));
 }
 
 bool LogEnabled(LogLevel level) { return level >= g_level.load(); }
@@ -120,7 +120,7 @@ void Log(LogLevel level, std::string_view message,
       line.push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
     }
     for (const LogField& field : fields) {
-      absl::StrAppend(&line, " ", field.key, "=", Escape(field.value));
+      StrAppend(&line, " ", field.key, "=", Escape(field.value));
     }
   }
   Sink().log(ToSpdlog(level), spdlog::string_view_t(line));

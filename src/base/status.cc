@@ -4,20 +4,20 @@
 #include <cerrno>
 #include <system_error>
 
-#include "absl/strings/str_cat.h"
+#include "base/text.h"
 
 namespace nodeward::base {
 
 Status ErrnoStatus(int error, std::string_view what) {
   return Status(absl::ErrnoToStatusCode(error),
-                absl::StrCat(what, ": ",
+                StrCat(what, ": ",
                              std::generic_category().message(error), " (errno ",
                              error, ")"));
 }
 
 Status Annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return Status(status.code(), absl::StrCat(context, ": ", status.message()));
+  return Status(status.code(), StrCat(context, ": ", status.message()));
 }
 
 }  // namespace nodeward::base
