@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/process.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace nodeward::agent {
+
+base::Status PrepareProcess() {
+  if (geteuid() != 0) {
+    return absl::PermissionDeniedError(
+        "start agent: not root; it enters pod namespaces and attaches BPF "
+        "programs, so run it as root (in a container: runAsUser 0 with BPF, "
+        "PERFMON, NET_ADMIN, NET_RAW and SYS_ADMIN)");
+  }
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) {
+    return base::ErrnoStatus(errno, "make the process undumpable");
+  }
+  const rlimit no_core{0, 0};
+  if (setrlimit(RLIMIT_CORE, &no_core) != 0) {
+    return base::ErrnoStatus(errno, "switch core files off");
+  }
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return base::ErrnoStatus(errno, "read the descriptor limit");
+  }
+  files.rlim_cur = files.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return base::ErrnoStatus(errno, "raise the descriptor limit");
+  }
+  if (files.rlim_max < 65536) {
+    base::LogWarn("few descriptors allowed; each connection takes up to three",
+                  {{"limit", base::StrCat(files.rlim_max)}});
+  }
+  signal(SIGPIPE, SIG_IGN);
+  return base::OkStatus();
+}
+
+base::StatusOr<std::unique_ptr<Signals>> Signals::Watch(
+    io::Loop& loop, std::function<void(int)> callback) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) {
+    return base::ErrnoStatus(errno, "block signals");
+  }
+  base::Fd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd.valid()) return base::ErrnoStatus(errno, "create signalfd");
+  std::unique_ptr<Signals> signals(
+      new Signals(loop, std::move(fd), std::move(callback)));
+  NODEWARD_TRY(loop.Add(signals->fd_.get(), EPOLLIN, signals.get()));
+  return signals;
+}
+
+Signals::Signals(io::Loop& loop, base::Fd fd, std::function<void(int)> callback)
+    : loop_(loop), fd_(std::move(fd)), callback_(std::move(callback)) {}
+
+Signals::~Signals() { loop_.Remove(fd_.get(), this); }
+
+void Signals::OnEvents(uint32_t) {
+  signalfd_siginfo info{};
+  if (read(fd_.get(), &info, sizeof(info)) == sizeof(info)) {
+    callback_(static_cast<int>(info.ssi_signo));
+  }
+}
+
+}  // namespace nodeward::agent
