@@ -130,8 +130,8 @@ TEST_F(LoopTest, RemoveSilencesEventsAlreadyFetched) {
   });
   first_pointer = &first;
   second_pointer = &second;
-  ASSERT_TRUE(loop_->Add(a[0], EPOLLIN, &first).ok());
-  ASSERT_TRUE(loop_->Add(b[0], EPOLLIN, &second).ok());
+  ASSERT_TRUE(loop_->Add(a[0], EPOLLIN | EPOLLET, &first).ok());
+  ASSERT_TRUE(loop_->Add(b[0], EPOLLIN | EPOLLET, &second).ok());
   RunWithin(absl::Seconds(20));
   EXPECT_EQ(heard, 1);
   for (const int fd : {a[0], a[1], b[0], b[1]}) close(fd);
