@@ -26,6 +26,9 @@ struct PeerAuthentication {
   std::map<uint16_t, MtlsMode> port_modes;  // workload ports
 
   std::string QualifiedName() const { return name_space + "/" + name; }
+
+  friend bool operator==(const PeerAuthentication&,
+                         const PeerAuthentication&) = default;
 };
 
 // A security object that applies here but cannot be honoured: it does not
@@ -39,6 +42,10 @@ struct ClosingPolicy {
   bool mesh_wide = false;  // it lies in the root namespace, or names none
   Labels selector;         // empty: every workload of its scope
   std::string reason;
+
+  // "mtls-test/httpbin"; "mtls-test/" or "/" where the document names less.
+  std::string QualifiedName() const { return name_space + "/" + name; }
+  bool Concerns(const Workload& workload) const;
 };
 
 }  // namespace nodeward::model

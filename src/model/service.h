@@ -11,10 +11,6 @@
 
 namespace nodeward::model {
 
-// What the application's protocol is known to be, from appProtocol or the
-// port's name ("http", "http-web", "mysql", "grpc").
-enum class Protocol { kUnknown, kHttp, kHttp2, kGrpc, kTls, kTcp };
-
 // One place that serves a service port.
 struct ServiceEndpoint {
   base::Endpoint address;  // the pod's IP and its target port
@@ -26,9 +22,7 @@ struct ServiceEndpoint {
 struct ServicePort {
   std::string name;
   uint16_t port = 0;
-  Protocol protocol = Protocol::kUnknown;
-  // The server is known to speak first, or the protocol to be plain bytes
-  // (mysql, mongo, redis …, appProtocol tcp): no wait for a ClientHello.
+  Protocol protocol = Protocol::kUnknown;  // as in PortTraits
   bool no_sniff_wait = false;
   std::vector<ServiceEndpoint> ready;  // the ready endpoints only
 };

@@ -53,6 +53,10 @@ struct Snapshot {
       workload_by_ip;
   // Addresses that two live pods claim: nobody is spoken to there.
   absl::flat_hash_set<base::IpAddress> conflicting_ips;
+  // Addresses that only terminal pods of the mesh hold, with such a pod: they
+  // may still run, but speak HBONE no more.
+  absl::flat_hash_map<base::IpAddress, std::shared_ptr<const Workload>>
+      departed_by_ip;
   absl::flat_hash_map<base::IpAddress, std::shared_ptr<const Service>>
       service_by_ip;
 
@@ -67,8 +71,24 @@ struct Snapshot {
     const ServicePort* port = nullptr;
   };
   Served FindServed(const Workload& workload, uint16_t port) const;
+  // What is known of the protocol there: the service port's, else that of the
+  // container port.
+  PortTraits TraitsOf(const Workload& workload, uint16_t port) const;
 
-  // Builds the indexes. The builder calls it once.
+  // The PeerAuthentications of one namespace, as positions in
+  // peer_authentications, oldest first.
+  struct AuthenticationScope {
+    std::vector<uint32_t> whole;      // without selector: [0] counts
+    std::vector<uint32_t> selecting;  // the first that selects a pod counts
+  };
+  absl::flat_hash_map<std::string, AuthenticationScope> authentication_scopes;
+  // By namespace, as positions in closing_policies; mesh-wide ones under "".
+  absl::flat_hash_map<std::string, std::vector<uint32_t>> closing_scopes;
+  absl::flat_hash_map<base::Endpoint, Served> served_by_endpoint;
+
+  // Sorts peer_authentications (age, name, namespace) and builds the indexes.
+  // The builder calls it once, when all else is filled in; decisions read the
+  // indexes only.
   void Finish();
 };
 

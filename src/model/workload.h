@@ -8,10 +8,14 @@
 
 #include "base/ip.h"
 #include "model/identity.h"
+#include "model/protocol.h"
 
 namespace nodeward::model {
 
 using Labels = std::map<std::string, std::string>;
+
+// matchLabels: has `labels` every pair of `selector`? An empty one selects all.
+bool Selects(const Labels& selector, const Labels& labels);
 
 // Why a pod is, or is not, in the mesh.
 enum class Membership {
@@ -29,6 +33,9 @@ std::string_view MembershipText(Membership membership);
 struct ContainerPort {
   std::string name;  // may be empty
   uint16_t port = 0;
+  PortTraits traits;  // from the name
+
+  friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
 };
 
 // One pod.
@@ -51,6 +58,11 @@ struct Workload {
   // Where the membership comes from, for status: "namespace label
   // nodeward.io/mesh=enabled".
   std::string membership_reason;
+  // A label opts it in and nothing rules it out for good (hostNetwork,
+  // kube-system, a sidecar). Still true of a terminal or disputed pod, whose
+  // membership says why it is not in the mesh for now: such a pod must not be
+  // opened to plaintext while it lives.
+  bool opted_in = false;
   bool ready = true;
   std::vector<ContainerPort> ports;
   // Ports of liveness, readiness and startup probes and of lifecycle hooks
@@ -61,6 +73,10 @@ struct Workload {
   // In the mesh: it must be reached through a tunnel, and if it is local it is
   // to be captured.
   bool in_mesh() const { return membership == Membership::kEnabled; }
+  // "mtls-test/httpbin"
+  std::string QualifiedName() const { return name_space + "/" + name; }
+
+  friend bool operator==(const Workload&, const Workload&) = default;
 };
 
 }  // namespace nodeward::model
