@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/ip.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace nodeward::agent {
+
+// What one agent runs with. Every field is one row of the table in settings.cc,
+// which also gives its default, its flag and its line of help. Paths are
+// absolute.
+struct Config {
+  std::string node;
+  std::string trust_domain;
+  std::vector<std::string> trust_domain_aliases;
+  std::string root_namespace;
+  std::string manifests;    // directory of Kubernetes manifests
+  std::string embedded_ca;  // folder of ca.crt and ca.key
+  std::string run_dir;
+  std::string bpf_dir;
+  std::string cgroup;          // "auto" or a path
+  std::string kubelet_cgroup;  // "auto" or a path
+  uint16_t kubelet_port = 0;
+  std::vector<base::Cidr> mesh_cidrs;
+  int workers = 0;  // 0: one a CPU
+  base::IpAddress metrics_address;
+  uint16_t metrics_port = 0;    // 0: not served
+  uint16_t readiness_port = 0;  // 0: not served
+  absl::Duration hold;
+  absl::Duration sniff_wait;
+  absl::Duration silent_deadline;
+  absl::Duration drain;
+  base::LogLevel log_level = base::LogLevel::kInfo;
+  base::LogFormat log_format = base::LogFormat::kText;
+};
+
+// Setting key -> text as given on the command line; lists comma-separated.
+using FlagValues = std::map<std::string, std::string>;
+
+// Reads `file` (empty: none; a YAML mapping of the settings), puts `flags` over
+// it, and checks everything. What neither names has its default; the default of
+// `node` is this host's name, that of `runDir` is NODEWARD_RUN_DIR when set.
+// An error lists every mistake, a line each, "<file>:<line>: <key>: <what is
+// wrong and what to do>".
+base::StatusOr<Config> LoadConfig(const std::string& file,
+                                  const FlagValues& flags);
+
+// The runtime directory where neither flag nor file names one.
+std::string DefaultRunDir();
+
+}  // namespace nodeward::agent
