@@ -9,65 +9,47 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "model/identity.h"
+#include "pki/key.h"
 
 struct x509_st;
-struct evp_pkey_st;
-struct x509_store_st;
 
 namespace nodeward::pki {
 
 // An immutable certificate, shared by reference.
 class Certificate {
  public:
+  // Exactly one certificate.
   static base::StatusOr<Certificate> ParsePem(std::string_view pem);
+  // One or more, in the order of the text; one that is broken fails them all.
   static base::StatusOr<std::vector<Certificate>> ParsePemBundle(
       std::string_view pem);
   // Takes a reference of its own on `native`.
   static Certificate FromNative(x509_st* native);
 
   std::string ToPem() const;
-  std::string SerialHex() const;
+  std::string SerialHex() const;  // upper case, as openssl x509 -serial
   absl::Time not_before() const;
   absl::Time not_after() const;
-  std::string Issuer() const;   // one line, RFC 2253
+  std::string Issuer() const;  // one line, RFC 2253
   std::string Subject() const;
   // The one SPIFFE URI SAN. An error when there is no URI SAN, more than one
   // (X.509-SVID section 2), or one that does not parse.
   base::StatusOr<model::Identity> SpiffeId() const;
   std::string Sha256Hex() const;  // of the DER form
+  // Whether `key` is the private half of this certificate's public key.
+  bool Matches(const PrivateKey& key) const;
   x509_st* native() const { return cert_.get(); }
 
  private:
+  explicit Certificate(std::shared_ptr<x509_st> cert)
+      : cert_(std::move(cert)) {}
   std::shared_ptr<x509_st> cert_;
 };
-
-// A private key. Not copyable; wiped when destroyed; prints as "[key]".
-class PrivateKey {
- public:
-  static base::StatusOr<PrivateKey> GenerateP256();
-  static base::StatusOr<PrivateKey> ParsePem(std::string_view pem);
-  // For the CA's own root file only.
-  base::StatusOr<std::string> ToPem() const;
-  PrivateKey(PrivateKey&&) noexcept;
-  PrivateKey& operator=(PrivateKey&&) noexcept;
-  PrivateKey(const PrivateKey&) = delete;
-  PrivateKey& operator=(const PrivateKey&) = delete;
-  ~PrivateKey();
-  evp_pkey_st* native() const { return key_; }
-
- private:
-  PrivateKey() = default;
-  evp_pkey_st* key_ = nullptr;
-};
-
-// A certificate signing request in PEM with an empty subject and the SPIFFE ID
-// as its one, critical, URI SAN, signed by `key`.
-base::StatusOr<std::string> MakeCsr(const PrivateKey& key,
-                                    const model::Identity& identity);
 
 }  // namespace nodeward::pki

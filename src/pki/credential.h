@@ -12,7 +12,8 @@
 
 namespace nodeward::pki {
 
-// What speaks for one ServiceAccount: an SVID with its chain and key. Immutable.
+// What speaks for one ServiceAccount: an SVID with its chain and key.
+// Immutable.
 struct Credential {
   model::Identity identity;
   std::vector<Certificate> chain;  // leaf first, without the root

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "pki/issuer.h"
+#include "pki/signer.h"
 
 namespace nodeward::pki {
 
@@ -19,6 +22,8 @@ class EmbeddedCa : public Issuer {
     absl::Duration lifetime = absl::Hours(24);
     absl::Duration clock_skew = absl::Seconds(20);
     absl::Duration root_lifetime = absl::Hours(24 * 3650);
+    // Wall clock, injected for tests.
+    std::function<absl::Time()> clock = [] { return absl::Now(); };
   };
   // Reads the root, or makes it when the folder holds neither file. One file
   // without the other, a pair that does not match, an expired root, a key that
@@ -27,19 +32,21 @@ class EmbeddedCa : public Issuer {
   static base::StatusOr<std::unique_ptr<EmbeddedCa>> Open(Options options);
   ~EmbeddedCa() override;
 
+  // Any thread. Of the CSR only the key is used; its signature must be right
+  // and its one name the identity. The leaf never outlives the root.
   void Issue(const model::Identity& identity, std::string csr_pem,
              std::function<void(base::StatusOr<Issued>)> done) override;
   std::string Description() const override;
-  const Certificate& root() const { return root_; }
+  const Certificate& root() const { return root_.certificate; }
 
  private:
-  EmbeddedCa(Options options, Certificate root, PrivateKey key);
+  EmbeddedCa(Options options, Root root);
   base::StatusOr<Issued> Sign(const model::Identity& identity,
                               const std::string& csr_pem) const;
 
+  // Constant after construction.
   Options options_;
-  Certificate root_;
-  PrivateKey key_;
+  Root root_;
 };
 
 }  // namespace nodeward::pki
