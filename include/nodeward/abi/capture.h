@@ -27,7 +27,10 @@
 
 /* IPv4 as ::ffff:a.b.c.d, network order. */
 struct nodeward_address {
-  __u8 bytes[16];
+  union {
+    __u8 bytes[16];
+    __be32 words[4];
+  };
 };
 NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_address) == 16, "address");
 
@@ -63,6 +66,16 @@ struct nodeward_cidr_key {
   struct nodeward_address address;
 };
 NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_cidr_key) == 20, "cidr");
+
+/*
+ * Map `settings` (array of one): what the connect hook does with a destination
+ * that `destinations` does not know. Both zero: one look-up and it is gone.
+ */
+struct nodeward_settings {
+  __u32 mesh_cidrs;      /* 1: `mesh_cidrs` has entries, look there too */
+  __u32 capture_unknown; /* 1: `destinations` overflowed, capture everything */
+};
+NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_settings) == 8, "settings");
 
 /* A connection's two ends as its netns sees them; ports in network order. */
 struct nodeward_tuple {
@@ -102,10 +115,17 @@ struct nodeward_probe_key {
 };
 NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_probe_key) == 32, "probe");
 
+/* Ring buffer `probe_events`: a connection that was exempted. */
+struct nodeward_probe_event {
+  struct nodeward_tuple tuple; /* local: the pod's end */
+  __u64 cgroup;                /* id of the sending socket's cgroup */
+};
+NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_probe_event) == 56, "event");
+
 /* Map `veths`: host-side ifindex (__u32) -> this. */
 struct nodeward_veth {
   __u64 cookie;  /* of the pod behind it */
-  __u32 closed;  /* 1: no sk_lookup stands there, drop plaintext SYNs here */
+  __u32 closed;  /* 1: no sk_lookup there, drop plaintext SYNs here */
   __u32 padding;
 };
 NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_veth) == 16, "veth");
@@ -128,6 +148,8 @@ enum nodeward_counter {
   NODEWARD_COUNT_PROBE_EXEMPTED,
   NODEWARD_COUNT_PROBE_NOT_EXEMPT,
   NODEWARD_COUNT_PROBE_CLOSED,       /* backstop dropped a SYN */
+  NODEWARD_COUNT_PROBE_MALFORMED,    /* headers nobody can follow: dropped */
+  NODEWARD_COUNT_PROBE_EVENT_LOST,   /* exempted, but the agent was not told */
   NODEWARD_COUNT_MAX
 };
 
