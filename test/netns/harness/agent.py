@@ -34,6 +34,7 @@ class Agent:
             "cgroup": "auto",
             "kubelet": {"cgroup": "auto"},
             "workers": 2,
+            "drain": "1s",
             "log": {"level": "info", "format": "text"},
         }
         self.config.update(config)
@@ -57,11 +58,14 @@ class Agent:
                             self.config_path),
             f"{self.node.folder}/agent-{self._starts}.log")
 
+    def await_answer(self):
+        await_that(f"agent {self.node.name} answers", self._answers, 60)
+
     def start(self):
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it answers; the seconds that took."""
         begin = time.monotonic()
         self.launch()
-        await_that(f"agent {self.node.name} answers", self._answers, 60)
+        self.await_answer()
         return time.monotonic() - begin
 
     def _answers(self):
@@ -93,6 +97,9 @@ class Agent:
             self.binary, "uninstall", "--node", "--bpf-dir", self.bpf_dir),
             check=False, timeout=60)
 
+    def log_path(self):
+        return self._process.log_path
+
     def log(self):
         return self._process.output() if self._process else ""
 
@@ -109,11 +116,17 @@ class Agent:
         done = self.command("status", "-o", "json")
         return json.loads(done.stdout)
 
-    def edges_json(self):
-        """Rows with the keys src, dst, srcNs, dstNs, secured."""
+    def edge(self, source, destination):
+        """How the agent shows what went from pod to pod: "√", the reason why
+        it is not secured, or None when there is no such edge."""
         done = self.command("edges", "-o", "json")
-        rows = json.loads(done.stdout)
-        return rows if isinstance(rows, list) else rows["edges"]
+        for row in json.loads(done.stdout)["edges"]:
+            if (row["src_namespace"], row["src"]) == (
+                    source.namespace, source.name) \
+                    and (row["dst_namespace"], row["dst"]) == (
+                        destination.namespace, destination.name):
+                return row["no_tls_reason"] or "√"
+        return None
 
     def pod_states(self):
         """{"namespace/name": ("enrolled", reason)} of the node's pods."""

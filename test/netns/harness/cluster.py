@@ -33,6 +33,7 @@ class Cluster:
         self.nodes, self.pods, self.services = {}, {}, {}
         self._numbers = itertools.count(1)
         self._service_numbers = itertools.count(10)
+        self._rules = []
         self._closed = False
         for folder in (self.manifests, self.bpf, self.cgroup):
             os.makedirs(folder, mode=0o755)
@@ -156,9 +157,14 @@ class Cluster:
             self._write_names(names)
             for node in self.nodes.values():
                 node.read_names()
+        self._rules = rules
         if self.services:
-            for node in self.nodes.values():
-                node.set_cluster_ips(rules)
+            self.restore_cluster_ips()
+
+    def restore_cluster_ips(self):
+        """After Node.remove_cluster_ips()."""
+        for node in self.nodes.values():
+            node.set_cluster_ips(self._rules)
 
     def _write_names(self, lines):
         with open(self.names, "w", encoding="ascii") as file:
