@@ -24,27 +24,31 @@ enum class Security { kUnknown, kMutualTls, kPlaintext, kPassthroughTls };
 // Why a connection ended, or was refused. The text is a metric label and is
 // shown in the access log.
 enum class Outcome {
-  kOpen,               // still going
-  kClosed,             // both directions ended by FIN
-  kReset,              // one application reset it
-  kDeniedPlaintext,    // plaintext to a STRICT port
-  kDeniedPolicy,       // an authorization or closing policy
-  kPolicyChanged,      // was open, a new policy forbids it
-  kSilent,             // no first byte in time under STRICT
-  kTlsFailure,         // handshake or certificate refused
-  kNoCredential,       // no certificate for the pod's own identity (yet)
-  kUpstreamRefused,    // the destination refused the connection
-  kUpstreamTimeout,    // it did not answer
-  kTunnelRefused,      // the peer's agent answered with a status other than 200
-  kTunnelLost,         // the tunnel under it broke
-  kNoRoute,            // unknown or disputed destination, no ready endpoint
+  kOpen,             // still going
+  kClosed,           // both directions ended by FIN
+  kReset,            // one application reset it
+  kDeniedPlaintext,  // plaintext to a STRICT port
+  kDeniedPolicy,     // an authorization or closing policy
+  kPolicyChanged,    // was open, a new policy forbids it
+  kSilent,           // no first byte in time under STRICT
+  kTlsFailure,       // handshake or certificate refused
+  kNoCredential,     // no certificate for the pod's own identity (yet)
+  kUpstreamRefused,  // the destination refused the connection
+  kUpstreamTimeout,  // it did not answer
+  kTunnelRefused,    // the peer's agent answered with a status other than 200
+  kTunnelLost,       // the tunnel under it broke
+  kNoRoute,          // unknown or disputed destination, no ready endpoint
   kNoOriginalDestination,  // somebody connected to the agent's own port
-  kReservedPort,       // destination port 15001, 15006 or 15008
-  kPodGone,            // the pod was removed
-  kShutdown,           // the agent stopped
-  kLimit,              // a bound on connections or memory was reached
+  kReservedPort,           // destination port 15001, 15006 or 15008
+  kPodGone,                // the pod was removed
+  kShutdown,               // the agent stopped
+  kLimit,                  // a bound on connections or memory was reached
 };
 std::string_view OutcomeText(Outcome outcome);
+// True when nodeward itself said no, not the network or the application.
+bool IsRefusal(Outcome outcome);
+std::string_view SecurityText(Security security);  // "mutual_tls" …
+std::string_view ReporterText(Reporter reporter);  // "source", "destination"
 
 // One connection as one agent sees it. Filled by the data path.
 struct Flow {
@@ -60,12 +64,12 @@ struct Flow {
   std::shared_ptr<const model::Workload> source_workload;       // may be null
   std::shared_ptr<const model::Workload> destination_workload;  // may be null
   std::shared_ptr<const model::Service> service;                // may be null
-  std::optional<model::Identity> source_identity;       // verified only
-  std::optional<model::Identity> destination_identity;  // verified only
+  std::optional<model::Identity> source_identity;               // verified only
+  std::optional<model::Identity> destination_identity;          // verified only
   uint64_t bytes_sent = 0;      // client to server
   uint64_t bytes_received = 0;  // server to client
-  std::string policy;  // the policy that decided; empty: the default
-  std::string detail;  // cause in words; may be empty
+  std::string policy;           // the policy that decided; empty: the default
+  std::string detail;           // cause in words; may be empty
 };
 
 // Takes flows from the workers. Thread-safe; must not block: implementations
