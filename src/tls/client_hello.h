@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,9 @@ struct Sniffed {
   bool is_mesh() const;
 };
 
-// A ClientHello larger than this is not TLS to us (RFC 8446 4.1.2; ten times
-// what browsers send with post-quantum key shares).
+// A ClientHello that has not ended after this many bytes, record headers
+// included, is not TLS to us (ten times what browsers send with post-quantum
+// key shares). So a buffer of this size always gets an answer.
 inline constexpr size_t kMaxClientHello = 16 * 1024;
 
 // Pure and total: any bytes give an answer; fragments over several TLS records

@@ -5,12 +5,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/status.h"
 #include "model/identity.h"
 #include "tls/context.h"
+#include "tls/peer_check.h"
 
 struct ssl_st;
 
@@ -32,8 +34,8 @@ enum class Step {
 //   send(session->output()); session->DropOutput(sent);
 class Session {
  public:
-  // `expected`: a client takes exactly these peers (any one of them); a server
-  // passes none and takes every peer of a trusted domain.
+  // `expected`: a client takes exactly these peers (any one of them, at least
+  // one); a server passes none and takes every peer of a trusted domain.
   static base::StatusOr<std::unique_ptr<Session>> Create(
       std::shared_ptr<const Context> context,
       std::vector<model::Identity> expected);
@@ -47,18 +49,25 @@ class Session {
   // Copies what Feed borrowed and nobody has read yet; the caller's buffer is
   // free again.
   void Retain();
-  // True while fed ciphertext is still unread.
+  // True while Read could have more to give: fed ciphertext is unread, or a
+  // record was larger than Read's buffer.
   bool has_input() const;
 
-  // kDone once established and the peer's certificate is accepted.
+  // kDone once established and the peer's certificate is accepted. A client is
+  // done before the server has looked at its certificate; that refusal comes
+  // out of Read as kFailed. Never kClosed.
   Step Handshake();
   bool established() const { return established_; }
 
-  // Decrypts into `out`; kDone sets *count > 0.
+  // Decrypts into `out`, as many records as fit; kDone sets *count > 0. May
+  // put answers (KeyUpdate, alerts) behind output(). kClosed and kFailed come
+  // after the data before them, and stay. Before established: as Handshake.
   Step Read(base::MutableByteSpan out, size_t* count);
-  // Encrypts all of `plaintext` behind output(). REQUIRES: established().
+  // Encrypts all of `plaintext` behind output(); goes on after the peer's
+  // close_notify. An error after Close or kFailed. REQUIRES: established().
   base::Status Write(base::ByteSpan plaintext);
-  // Puts a close_notify behind output().
+  // Puts a close_notify behind output(), once; reading goes on. Nothing before
+  // established or after kFailed.
   void Close();
 
   // Ciphertext to be sent, contiguous; drop what the socket took.
@@ -67,9 +76,9 @@ class Session {
   // Frees buffers that hold nothing (an idle connection keeps none).
   void Shrink();
 
-  // Of the verified peer; none before established.
-  const std::optional<model::Identity>& peer() const { return peer_; }
-  // Hex SHA-256 and expiry of the peer's leaf.
+  // The verified peer; none before established.
+  const std::optional<model::Identity>& peer() const { return check_.peer(); }
+  // Hex SHA-256 of the peer's leaf; empty before established.
   std::string PeerCertificateHash() const;
   std::optional<pki::Certificate> PeerCertificate() const;
   std::string alpn() const;
@@ -78,16 +87,25 @@ class Session {
 
  private:
   struct Wire;  // the BIO's two ends
-  Session() = default;
-  Step Fail(int result, std::string_view doing);
-  base::Status CheckPeer();
+  Session(std::shared_ptr<const Context> context,
+          std::vector<model::Identity> expected);
+  // The step that an OpenSSL call with `result` came to; kFailed is final.
+  Step StepOf(int result, std::string_view doing);
+  base::Status FailureOf(std::string_view doing);
+  base::Status AlertError(int alert);
+  Step Finish(Step step);
+  void CheckReplies(size_t output_before);
+  base::Status ChangeKeyWhenDue(size_t bytes);
 
-  std::shared_ptr<const Context> context_;
-  std::vector<model::Identity> expected_;
-  std::unique_ptr<Wire> wire_;
+  const std::shared_ptr<const Context> context_;
+  PeerCheck check_;
+  const std::unique_ptr<Wire> wire_;
   ssl_st* ssl_ = nullptr;
   bool established_ = false;
-  std::optional<model::Identity> peer_;
+  bool read_any_ = false;         // the peer has sent application data
+  std::optional<Step> finished_;  // kClosed or kFailed, once it is
+  uint64_t records_ = 0;          // sent with the current key, about
+  size_t replies_ = 0;  // bytes that Read put behind output(), still there
   base::Status error_;
 };
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tls/peer_check.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "pki/certificate.h"
+#include "pki/chain.h"
+#include "tls/alpn.h"
+
+namespace nodeward::tls {
+
+// In place of X509_verify_cert: that, and then what makes an X.509 path a peer
+// of ours. OpenSSL has set the purpose (client or server) beforehand.
+struct PeerCheck::Callback {
+  static int Verify(X509_STORE_CTX* path, void*) {
+    auto* ssl = static_cast<SSL*>(
+        X509_STORE_CTX_get_ex_data(path, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    auto* check = static_cast<PeerCheck*>(SSL_get_app_data(ssl));
+    if (X509_verify_cert(path) != 1) {
+      check->error_ =
+          base::Annotate(pki::ChainError(path), "verify peer certificate");
+      return 0;
+    }
+    base::Status alpn = check->CheckAlpn(ssl);
+    if (!alpn.ok()) {
+      check->error_ = std::move(alpn);
+      // Becomes the alert handshake_failure.
+      X509_STORE_CTX_set_error(path, X509_V_ERR_APPLICATION_VERIFICATION);
+      return 0;
+    }
+    base::StatusOr<model::Identity> peer = check->CheckIdentity(
+        pki::Certificate::FromNative(X509_STORE_CTX_get0_cert(path)));
+    if (!peer.ok()) {
+      check->error_ = base::Annotate(peer.status(), "verify peer certificate");
+      // Becomes the alert bad_certificate.
+      X509_STORE_CTX_set_error(path, X509_V_ERR_CERT_REJECTED);
+      return 0;
+    }
+    check->peer_ = *std::move(peer);
+    return 1;
+  }
+};
+
+void PeerCheck::Install(ssl_ctx_st* native) {
+  SSL_CTX_set_cert_verify_callback(native, Callback::Verify, nullptr);
+}
+
+void PeerCheck::Attach(ssl_st* ssl) { SSL_set_app_data(ssl, this); }
+
+base::StatusOr<model::Identity> PeerCheck::CheckIdentity(
+    const pki::Certificate& leaf) const {
+  NODEWARD_TRY(pki::CheckLeaf(leaf));
+  base::StatusOr<model::Identity> peer = leaf.SpiffeId();
+  if (!peer.ok()) {
+    return absl::UnauthenticatedError(peer.status().message());
+  }
+  if (!context_.bundle().Trusts(peer->trust_domain)) {
+    return absl::UnauthenticatedError(
+        base::StrCat("identity ", peer->ToSpiffe(), " is of the trust domain ",
+                     peer->trust_domain, ", which is neither ours (",
+                     context_.bundle().trust_domain, ") nor an alias of it"));
+  }
+  if (context_.role() == Role::kServer) return peer;
+  if (std::find(expected_.begin(), expected_.end(), *peer) != expected_.end()) {
+    return peer;
+  }
+  std::string wanted;
+  for (const model::Identity& each : expected_) {
+    base::StrAppend(&wanted, wanted.empty() ? "" : " or ", each.ToSpiffe());
+  }
+  return absl::UnauthenticatedError(base::StrCat(
+      "identity ", peer->ToSpiffe(), " is not the expected ", wanted));
+}
+
+// For the client: a server selects from what it was offered, or does not
+// answer the extension at all, which OpenSSL lets pass. The server's own
+// choice is enforced in alpn.cc.
+base::Status PeerCheck::CheckAlpn(const ssl_st* ssl) const {
+  if (context_.role() == Role::kServer) return base::OkStatus();
+  const unsigned char* data = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(ssl, &data, &size);
+  const std::string_view offered = OfferedAlpn(context_.options().alpn);
+  if (base::AsText({data, size}) == offered) return base::OkStatus();
+  return absl::UnavailableError(
+      base::StrCat("negotiate ALPN: the peer did not select ", offered,
+                   size == 0 ? "" : " but ", base::AsText({data, size})));
+}
+
+}  // namespace nodeward::tls
