@@ -8,15 +8,21 @@ a directory of manifests, and an agent a node. It brings what a cluster brings
 everything away again. All names carry the process id, so that scenarios run
 beside one another. Python's standard library only.
 """
+import os
+import sys
+
 from .agent import Agent
 from .capture import Capture
 from .cluster import Cluster
 from .entering import entered
-from .manifest import policy
+from .manifest import broken, policy
 from .node import Node
 from .pod import Pod
 from .process import Process, await_that, run
 from .scenario import Scenario, main
 
+# For the independent peers in test/peers.
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../.."))
+
 __all__ = ["Agent", "Capture", "Cluster", "Node", "Pod", "Process", "Scenario",
-           "await_that", "entered", "main", "policy", "run"]
+           "await_that", "broken", "entered", "main", "policy", "run"]

@@ -82,3 +82,10 @@ def pod(name, ns, uid, labels, node, account, ips, netns, ports, probes):
         "status": {"phase": "Running", "podIP": ips[0],
                    "podIPs": [{"ip": ip} for ip in ips],
                    "conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+def broken(name):
+    """A PeerAuthentication that does not parse as one."""
+    return {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+            "metadata": {"name": name, "namespace": "mesh"},
+            "spec": {"mtls": {"mode": "SOMETIMES"}}}

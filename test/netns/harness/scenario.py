@@ -25,6 +25,23 @@ class Scenario:
         self._clusters.append(made)
         return made
 
+    def trio(self, start=True, service=(8000, 80), **options):
+        """The cluster most scenarios need: mesh/server on node-b behind a
+        Service, mesh/client and legacy/client on node-a; agents started."""
+        cluster = self.cluster(**options)
+        cluster.namespace("mesh", mesh="enabled")
+        cluster.namespace("legacy")
+        cluster.server = cluster.pod("mesh/server", "node-b",
+                                     ports={"http": service[1]})
+        cluster.client = cluster.pod("mesh/client", "node-a")
+        cluster.legacy = cluster.pod("legacy/client", "node-a")
+        cluster.vip4, cluster.vip6 = cluster.service(
+            "mesh/server", {"tcp": service})
+        if start:
+            cluster.start_agents()
+            cluster.await_enrolled(cluster.server, cluster.client)
+        return cluster
+
     def check(self, what, seen, expected):
         """Notes and prints; a miss does not end the scenario."""
         self.checks += 1

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates for independent peers, by the openssl program."""
+import dataclasses
+import os
+import subprocess
+
+
+@dataclasses.dataclass
+class Identity:
+    """Files: a certificate, its key, the roots to check peers against."""
+    certificate: str
+    key: str
+    roots: str
+
+
+def _openssl(*words):
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+def issue(ca, folder, spiffe, name="peer", days=1,
+          usage="clientAuth,serverAuth"):
+    """A leaf for `spiffe`, signed by the CA in folder `ca`."""
+    os.makedirs(folder, exist_ok=True)
+    path = f"{folder}/{name}"
+    _openssl("req", "-new", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{path}.key",
+             "-subj", "/", "-out", f"{path}.csr")
+    with open(f"{path}.ext", "w", encoding="ascii") as file:
+        file.write("basicConstraints=critical,CA:FALSE\n"
+                   "keyUsage=critical,digitalSignature\n"
+                   f"extendedKeyUsage={usage}\n"
+                   f"subjectAltName=critical,URI:{spiffe}\n")
+    _openssl("x509", "-req", "-in", f"{path}.csr", "-CA", f"{ca}/ca.crt",
+             "-CAkey", f"{ca}/ca.key", "-days", str(days),
+             "-set_serial", "0x" + os.urandom(8).hex(), "-extfile", f"{path}.ext",
+             "-out", f"{path}.crt")
+    return Identity(f"{path}.crt", f"{path}.key", f"{ca}/ca.crt")
+
+
+def other_ca(folder):
+    """A CA that nobody trusts, in `folder`."""
+    os.makedirs(folder, exist_ok=True)
+    _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/O=cluster.local", "-keyout", f"{folder}/ca.key",
+             "-out", f"{folder}/ca.crt")
+    return folder
