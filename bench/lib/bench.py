@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run: its folders, its network, its systems, and their removal."""
+import pathlib
+import resource
+import shutil
+import tempfile
+
+from lib import cgroup, install, topology
+from lib.pki import Authority
+from lib.process import Failure, Process, run
+from lib.systems import ALL
+from lib.systems.nodeward import Mesh
+from lib.tools import Tools
+
+
+class Bench:
+    """Everything of one run; use as a context manager."""
+
+    def __init__(self, plan, progress):
+        self.plan = plan
+        self.progress = progress
+        self.descriptors = raise_descriptor_limit()
+        self.network = topology.Network()
+        self.cgroups = None
+        self.systems = {}
+        self._broken = {}  # name → why it could not be started
+        self._shared = {}
+        self.workdir = None
+        self.authority = None
+        self.tools = None
+        self.envoy = None
+        self.nodeward = None
+        self._mesh = None
+        self._agents = []
+        self._bpf = None
+
+    def __enter__(self):
+        topology.sweep()
+        cgroup.sweep(topology.PREFIX)
+        self.cgroups = cgroup.Cgroups(self.network.prefix)
+        self.workdir = pathlib.Path(tempfile.mkdtemp(prefix="nodeward-bench-"))
+        self.workdir.chmod(0o755)
+        self.authority = Authority(self.workdir / "pki")
+        self.tools = Tools(self.workdir, install.build_load(self.progress))
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.progress.say("cleaning up")
+        if self._mesh:
+            self._mesh.uninstall()
+        for agent in self._agents:
+            agent.uninstall()
+        Process.stop_all()
+        self.network.remove()
+        if self._bpf:
+            run("umount", self._bpf, check=False)
+        if self.cgroups:
+            self.cgroups.remove()
+        if self.workdir:
+            shutil.rmtree(self.workdir, ignore_errors=True)
+
+    def mesh(self):
+        if not self._mesh:
+            self._mesh = Mesh(self)
+        return self._mesh
+
+    def register(self, agent):
+        """An agent of a scenario's own, removed at the end."""
+        self._agents.append(agent)
+        return agent
+
+    def bpf_mount(self):
+        """A BPF file system of this run's own: what is pinned goes with it."""
+        if not self._bpf:
+            self._bpf = self.workdir / "bpf"
+            self._bpf.mkdir()
+            run("mount", "-t", "bpf", "bpf", self._bpf)
+        return self._bpf
+
+    def shared(self, kind):
+        """The one kind(bench) of this run, made when first asked for."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)
+        return self._shared[kind]
+
+    def drop_shared(self, kind):
+        if kind in self._shared:
+            self._shared.pop(kind).close()
+
+    def system(self, name):
+        """The system, started when first asked for. One that could not be
+        started fails again, at once, whenever it is asked for."""
+        if name in self._broken:
+            raise Failure(self._broken[name])
+        if name not in self.systems:
+            self.progress.say(f"starting {name}")
+            self.systems[name] = ALL[name](self)
+            try:
+                self.systems[name].start()
+            except Failure as failure:
+                self._broken[name] = f"it did not start: {failure}"
+                raise
+        self.systems[name].wake()
+        return self.systems[name]
+
+    def unstarted(self, name):
+        """The system where its pair of pods is of no interest."""
+        return ALL[name](self)
+
+    def rest(self):
+        """Stops the standing agents until a system of theirs is asked for."""
+        if self._mesh:
+            self._mesh.stop()
+
+
+def raise_descriptor_limit():
+    """Takes what this user may have, and returns it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1048576
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+        return wanted
+    except (ValueError, PermissionError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return hard
+
