@@ -123,6 +123,46 @@ Labels LabelsOf(const Flow& flow) {
   return labels;
 }
 
+void AddKey(std::string& key, std::string_view part) {
+  key += part;
+  key += '\0';
+}
+
+void AddEndKey(std::string& key, const model::Workload* workload,
+               const std::optional<model::Identity>& identity) {
+  if (workload != nullptr) {
+    for (const std::string* part :
+         {&workload->name_space, &workload->workload_name, &workload->app,
+          &workload->version, &workload->canonical_service,
+          &workload->canonical_revision}) {
+      AddKey(key, *part);
+    }
+  }
+  AddKey(key, workload != nullptr ? "+" : "-");
+  if (identity) {
+    AddKey(key, identity->trust_domain);
+    AddKey(key, identity->name_space);
+    AddKey(key, identity->service_account);
+  }
+  AddKey(key, identity ? "+" : "-");
+}
+
+// Flows of one key have equal labels; made for every event, so without the map.
+std::string SeriesKey(const Flow& flow) {
+  std::string key;
+  key.reserve(256);
+  AddKey(key, ReporterText(flow.reporter));
+  AddKey(key, ResponseFlags(flow.outcome));
+  AddKey(key, SecurityPolicy(flow.security));
+  AddEndKey(key, flow.source_workload.get(), flow.source_identity);
+  AddEndKey(key, flow.destination_workload.get(), flow.destination_identity);
+  if (flow.service != nullptr) {
+    AddKey(key, flow.service->name_space);
+    AddKey(key, flow.service->name);
+  }
+  return key;
+}
+
 // One label set's counters, made when first needed.
 struct Series {
   WorkloadKey source, destination;
@@ -147,7 +187,7 @@ struct Metrics::State {
       return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
     }
   }
-  Series* Find(const Flow& flow, Labels* labels);
+  Series* Find(const Flow& flow, const Flow** shown);
   void Drop(const Series& series);
   bool Gone(const WorkloadKey& key) const {
     return live_known && !key.second.empty() && !live.contains(key);
@@ -209,8 +249,8 @@ struct Metrics::State {
       Make<Gauge>("process_open_fds", "Number of open file descriptors.")
           .Add({});
 
-  // By labels, as one text.
-  absl::flat_hash_map<std::string, Series> series;
+  absl::flat_hash_map<std::string, Series> series;  // by SeriesKey
+  Flow blurred;
   absl::flat_hash_set<WorkloadKey> live;
   bool live_known = false;
   absl::flat_hash_map<std::string, uint64_t> last_verdicts;
@@ -224,33 +264,27 @@ Metrics::State::State(Options given) : options(std::move(given)) {
       .Set(1);
 }
 
-// The series of `flow`, or null when it must not have one. `labels` are those
-// of the series.
-Series* Metrics::State::Find(const Flow& flow, Labels* labels) {
+// The series of `flow`, or null when it must not have one. `shown` is what its
+// labels are to be made of.
+Series* Metrics::State::Find(const Flow& flow, const Flow** shown) {
   const WorkloadKey source = KeyOf(flow.source_workload.get());
   const WorkloadKey destination = KeyOf(flow.destination_workload.get());
   if (Gone(source) || Gone(destination)) return nullptr;
-  const auto text_of = [](const Labels& all) {
-    std::string text;
-    for (const auto& [name, value] : all) {
-      base::StrAppend(&text, value, std::string_view("\0", 1));
-    }
-    return text;
-  };
-  *labels = LabelsOf(flow);
-  std::string text = text_of(*labels);
-  auto found = series.find(text);
+  *shown = &flow;
+  std::string text = SeriesKey(flow);
+  const auto found = series.find(text);
   if (found != series.end()) return &found->second;
   if (series.size() < options.max_label_sets) {
-    return &series.emplace(text, Series{source, destination}).first->second;
+    return &series.emplace(std::move(text), Series{source, destination})
+                .first->second;
   }
   limited.Increment();
-  Flow blurred;
+  blurred = Flow();
   blurred.reporter = flow.reporter;
   blurred.security = flow.security;
   blurred.outcome = flow.outcome;
-  *labels = LabelsOf(blurred);
-  return &series.emplace(text_of(*labels), Series()).first->second;
+  *shown = &blurred;
+  return &series.emplace(SeriesKey(blurred), Series()).first->second;
 }
 
 void Metrics::State::Drop(const Series& one) {
@@ -291,18 +325,18 @@ Metrics::~Metrics() = default;
 
 namespace {
 
-void Add(Family<Counter>& family, Counter*& counter, const Labels& labels,
+void Add(Family<Counter>& family, Counter*& counter, const Flow& shown,
          double value) {
-  if (counter == nullptr) counter = &family.Add(labels);
+  if (counter == nullptr) counter = &family.Add(LabelsOf(shown));
   counter->Increment(value);
 }
 
 }  // namespace
 
 void Metrics::Opened(const Flow& flow) {
-  Labels labels;
-  Series* const series = state_->Find(flow, &labels);
-  if (series != nullptr) Add(state_->opened, series->opened, labels, 1);
+  const Flow* shown = nullptr;
+  Series* const series = state_->Find(flow, &shown);
+  if (series != nullptr) Add(state_->opened, series->opened, *shown, 1);
 }
 
 void Metrics::Closed(const Flow& flow, bool opened) {
@@ -313,18 +347,18 @@ void Metrics::Closed(const Flow& flow, bool opened) {
               {"reporter", std::string(ReporterText(flow.reporter))}})
         .Increment();
   }
-  Labels labels;
-  Series* const series = state_->Find(flow, &labels);
+  const Flow* shown = nullptr;
+  Series* const series = state_->Find(flow, &shown);
   if (series == nullptr) return;
   if (!opened && flow.outcome != Outcome::kClosed) {
-    Add(state_->failed, series->failed, labels, 1);
+    Add(state_->failed, series->failed, *shown, 1);
     return;
   }
-  Add(state_->closed, series->closed, labels, 1);
+  Add(state_->closed, series->closed, *shown, 1);
   // Istio counts as the server's proxy does: received from the client.
-  Add(state_->received, series->received, labels,
+  Add(state_->received, series->received, *shown,
       static_cast<double>(flow.bytes_sent));
-  Add(state_->sent, series->sent, labels,
+  Add(state_->sent, series->sent, *shown,
       static_cast<double>(flow.bytes_received));
 }
 

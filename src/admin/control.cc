@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/control.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "admin/run_dir.h"
+#include "base/bytes.h"
+#include "base/text.h"
+#include "io/socket.h"
+
+namespace nodeward::admin {
+namespace {
+
+using base::Json;
+using base::StrCat;
+
+std::string Line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string ErrorReply(std::string_view error) {
+  return Line({{"ok", false}, {"error", error}});
+}
+
+bool MayAsk(int fd, uid_t allowed) {
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+    return false;
+  }
+  return peer.uid == 0 || peer.uid == allowed;
+}
+
+}  // namespace
+
+ControlServer::Options::Options() : allowed_user(geteuid()) {}
+
+// One connection: reads a line, writes the answer, is dropped. It never deletes
+// itself while it is on the stack.
+class ControlServer::Client final : private io::Watcher {
+ public:
+  Client(ControlServer& server, base::Fd fd)
+      : server_(server),
+        loop_(server.loop_),
+        fd_(std::move(fd)),
+        deadline_(loop_, [this] { End(); }) {}
+  ~Client() { loop_.Remove(fd_.get(), this); }
+
+  base::Status Start(absl::Duration deadline) {
+    deadline_.Set(deadline);
+    return loop_.Add(fd_.get(), EPOLLIN, this);
+  }
+
+  void Reply(std::string reply) {
+    reply_ = std::move(reply);
+    request_.clear();
+    request_.shrink_to_fit();
+    replying_ = true;
+    Write();
+  }
+
+ private:
+  void OnEvents(uint32_t) override {
+    if (ended_) return;
+    if (replying_) {
+      Write();
+    } else {
+      Read();
+    }
+  }
+
+  void Read() {
+    uint8_t buffer[4096];
+    const io::Transfer got = io::Read(fd_.get(), buffer);
+    if (got.progress == io::Progress::kWouldBlock) return;
+    if (got.progress != io::Progress::kBytes) return End();
+    request_ += base::AsText({buffer, got.count});
+    const size_t end = request_.find('\n');
+    if (std::min(end, request_.size()) > kMaxRequestBytes) {
+      return Reply(ErrorReply(
+          StrCat("request of more than ", kMaxRequestBytes, " bytes refused")));
+    }
+    if (end == std::string::npos) return;
+    request_.resize(end);
+    Reply(server_.Answer(request_));
+  }
+
+  void Write() {
+    while (sent_ < reply_.size()) {
+      const io::Transfer put = io::Write(
+          fd_.get(), base::AsBytes(std::string_view(reply_).substr(sent_)));
+      if (put.progress == io::Progress::kWouldBlock) {
+        if (!loop_.Modify(fd_.get(), EPOLLOUT, this).ok()) End();
+        return;
+      }
+      if (put.progress != io::Progress::kBytes) break;
+      sent_ += put.count;
+    }
+    End();
+  }
+
+  void End() {
+    if (std::exchange(ended_, true)) return;
+    server_.Drop(this);
+  }
+
+  ControlServer& server_;
+  io::Loop& loop_;  // for the end, which the server may not live to see
+  base::Fd fd_;
+  io::Timer deadline_;
+  std::string request_;
+  std::string reply_;
+  size_t sent_ = 0;
+  bool replying_ = false;
+  bool ended_ = false;
+};
+
+base::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Listen(
+    io::Loop& loop, const std::string& path, Options options) {
+  const std::string doing = StrCat("listen on control socket ", path);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(
+        StrCat(doing, ": the path is too long; choose a shorter --run-dir"));
+  }
+  memcpy(address.sun_path, path.data(), path.size());
+  base::Fd listener(
+      socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!listener.valid()) return base::ErrnoStatus(errno, doing);
+  struct stat about {};
+  if (lstat(path.c_str(), &about) == 0) {
+    if (!S_ISSOCK(about.st_mode)) {
+      return absl::AlreadyExistsError(
+          StrCat(doing, ": something that is no socket lies there; remove it"));
+    }
+    unlink(path.c_str());
+  }
+  // bind(2) gives the file the socket's own mode: it is 0600 from the first
+  // moment, without the umask, which belongs to all threads.
+  if (fchmod(listener.get(), 0600) != 0 ||
+      bind(listener.get(), reinterpret_cast<sockaddr*>(&address),
+           sizeof(address)) != 0 ||
+      listen(listener.get(), 64) != 0) {
+    return base::ErrnoStatus(errno, doing);
+  }
+  auto server = std::unique_ptr<ControlServer>(
+      new ControlServer(loop, path, std::move(listener), options));
+  NODEWARD_TRY(loop.Add(server->listener_.get(), EPOLLIN, server.get()));
+  return server;
+}
+
+ControlServer::ControlServer(io::Loop& loop, std::string path,
+                             base::Fd listener, Options options)
+    : loop_(loop),
+      path_(std::move(path)),
+      listener_(std::move(listener)),
+      options_(options) {}
+
+ControlServer::~ControlServer() {
+  loop_.Remove(listener_.get(), this);
+  unlink(path_.c_str());
+}
+
+void ControlServer::Handle(const std::string& command, Handler handler) {
+  handlers_[command] = std::move(handler);
+}
+
+void ControlServer::OnEvents(uint32_t) {
+  for (;;) {
+    base::Fd fd(accept4(listener_.get(), nullptr, nullptr,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.valid()) return;
+    const bool allowed = MayAsk(fd.get(), options_.allowed_user);
+    const bool room = clients_.size() < kMaxClients;
+    if (!allowed || !room) {
+      const std::string why =
+          ErrorReply(allowed ? "too many clients at once; try again"
+                             : "only root and the agent's own user may ask");
+      // Best effort: a fresh socket's buffer takes a line.
+      (void)io::Write(fd.get(), base::AsBytes(why));
+      continue;
+    }
+    auto client = std::make_unique<Client>(*this, std::move(fd));
+    Client* const raw = client.get();
+    clients_[raw] = std::move(client);
+    if (!raw->Start(options_.deadline).ok()) Drop(raw);
+  }
+}
+
+void ControlServer::Drop(Client* client) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return;
+  // The client may be what is calling.
+  std::shared_ptr<Client> dropped = std::move(found->second);
+  clients_.erase(found);
+  loop_.Defer([dropped] {});
+}
+
+std::string ControlServer::Answer(const std::string& request) {
+  const auto json = base::ParseJson(request);
+  if (!json.ok() || !json->is_object()) {
+    return ErrorReply("the request is no JSON object");
+  }
+  const std::string command = base::GetString(*json, "command");
+  const auto handler = handlers_.find(command);
+  if (handler == handlers_.end()) {
+    return ErrorReply(StrCat("unknown command '", command,
+                             "': the agent may be older than this nodeward"));
+  }
+  auto result = handler->second(base::GetMember(*json, "args"));
+  if (!result.ok()) {
+    return ErrorReply(base::FromAbsl(result.status().message()));
+  }
+  Json reply = {{"ok", true}};
+  reply["result"] = *std::move(result);
+  std::string line = Line(reply);
+  if (line.size() <= kMaxReplyBytes) return line;
+  return ErrorReply("the answer is too large; ask for one namespace");
+}
+
+// --- the asking side ---------------------------------------------------------
+
+namespace {
+
+base::StatusOr<base::Fd> Connect(const std::string& path,
+                                 absl::Duration timeout) {
+  const std::string doing = StrCat("ask the agent at ", path);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(StrCat(doing, ": the path is too long"));
+  }
+  memcpy(address.sun_path, path.data(), path.size());
+  base::Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return base::ErrnoStatus(errno, doing);
+  const timeval wait = absl::ToTimeval(timeout);
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address),
+              sizeof(address)) == 0) {
+    return fd;
+  }
+  switch (errno) {
+    case ENOENT:
+      return absl::UnavailableError(
+          StrCat("agent is not running? no socket at ", path,
+                 "; use --run-dir or NODEWARD_RUN_DIR"));
+    case ECONNREFUSED:
+      return absl::UnavailableError(
+          StrCat("agent is not running? nobody listens at ", path));
+    case EACCES:
+      return absl::PermissionDeniedError(
+          StrCat(doing, ": permission denied; run it as root"));
+    default:
+      return base::ErrnoStatus(errno, doing);
+  }
+}
+
+}  // namespace
+
+base::StatusOr<Json> AskAgent(const std::string& run_dir,
+                              const std::string& command, const Json& args,
+                              absl::Duration timeout) {
+  const std::string path = RunDir::ControlSocketIn(run_dir);
+  NODEWARD_ASSIGN(const base::Fd fd, Connect(path, timeout));
+  std::string request = Line({{"command", command}, {"args", args}});
+  for (std::string_view rest = request; !rest.empty();) {
+    const io::Transfer put = io::Write(fd.get(), base::AsBytes(rest));
+    // A refusal may have been written before the request was read.
+    if (put.progress != io::Progress::kBytes) break;
+    rest.remove_prefix(put.count);
+  }
+  std::string reply;
+  std::string buffer(64 * 1024, '\0');
+  while (reply.empty() || reply.back() != '\n') {
+    const io::Transfer got = io::Read(
+        fd.get(), {reinterpret_cast<uint8_t*>(buffer.data()), buffer.size()});
+    if (got.progress == io::Progress::kWouldBlock) {
+      return absl::DeadlineExceededError(StrCat("the agent at ", path,
+                                                " did not answer within ",
+                                                absl::FormatDuration(timeout)));
+    }
+    if (got.progress != io::Progress::kBytes) {
+      return absl::UnavailableError(
+          StrCat("the agent at ", path, " hung up before it answered"));
+    }
+    reply.append(buffer, 0, got.count);
+    if (reply.size() > ControlServer::kMaxReplyBytes + 1) {
+      return absl::ResourceExhaustedError("the agent's answer is too large");
+    }
+  }
+  auto json = base::ParseJson(reply);
+  if (!json.ok()) {
+    return base::Annotate(json.status(), "read the agent's answer");
+  }
+  if (!base::GetBool(*json, "ok")) {
+    return absl::FailedPreconditionError(
+        base::GetString(*json, "error", "the agent gave no reason"));
+  }
+  return base::GetMember(*json, "result");
+}
+
+}  // namespace nodeward::admin
