@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <signal.h>
+
+#include <set>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "nodeward/version.h"
+#include "policy/verdict.h"
+
+namespace nodeward::agent {
+namespace {
+
+constexpr absl::Duration kRefreshInterval = absl::Seconds(1);
+
+std::set<model::Identity> LocalIdentities(const model::Snapshot& snapshot,
+                                          const std::string& node) {
+  std::set<model::Identity> identities;
+  for (const auto& workload : snapshot.workloads) {
+    if (workload->node == node && workload->in_mesh()) {
+      identities.insert(workload->identity);
+    }
+  }
+  return identities;
+}
+
+}  // namespace
+
+Agent::Agent(const Config& config) : config_(config), started_(absl::Now()) {}
+
+Agent::~Agent() {
+  // The workers call back into the recorder and post to the loop: they go
+  // first, whatever the order of members says.
+  source_.reset();
+  enroller_.reset();
+  engine_.reset();
+  if (recorder_ != nullptr) recorder_->Flush();
+}
+
+base::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
+  std::unique_ptr<Agent> agent(new Agent(config));
+  NODEWARD_TRY(agent->Build());
+  return agent;
+}
+
+void Agent::Run() {
+  base::LogInfo("agent started",
+                {{"node", config_.node},
+                 {"version", kVersion},
+                 {"trust_domain", config_.trust_domain},
+                 {"manifests", config_.manifests}});
+  loop_->Run();
+  base::LogInfo("agent stopped", {{"node", config_.node}});
+}
+
+void Agent::OnSnapshot(model::SnapshotPtr snapshot) {
+  for (const model::Problem& problem : snapshot->problems) {
+    // Only what is new: an operator reads the log, status has them all.
+    bool known = false;
+    if (latest_ != nullptr) {
+      for (const model::Problem& old : latest_->problems) {
+        if (old.ToString() == problem.ToString()) known = true;
+      }
+    }
+    if (!known) base::LogWarn("source problem", {{"what", problem.ToString()}});
+  }
+  latest_ = snapshot;
+  metrics_->DropWorkloads(*snapshot);
+  metrics_->SetSourceProblems(static_cast<int64_t>(snapshot->problems.size()));
+  renewer_->SetWanted(LocalIdentities(*snapshot, config_.node));
+  engine_->SetSnapshot(snapshot, [this, snapshot] {
+    loop_->Post([this, snapshot] { Steer(snapshot); });
+  });
+}
+
+void Agent::Steer(model::SnapshotPtr snapshot) {
+  // A newer one is on its way and brings the kernel further than this.
+  if (stopping_ || snapshot != latest_) return;
+  enroller_->Apply(snapshot);
+  steered_ = std::move(snapshot);
+  Refresh();
+}
+
+void Agent::OnSignal(int signal) {
+  if (stopping_) {
+    base::LogWarn("second signal, stopping at once", {});
+    loop_->Stop();
+    return;
+  }
+  stopping_ = true;
+  base::LogInfo("stopping; enrolled pods stay closed to plaintext",
+                {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"},
+                 {"drain", absl::FormatDuration(config_.drain)}});
+  readiness_.Set({"stopping"});
+  engine_->Drain(config_.drain, [this] { loop_->Stop(); });
+}
+
+void Agent::Refresh() {
+  refresh_->Set(kRefreshInterval);
+  if (stopping_) return;
+  readiness_.Set(UnreadyReasons());
+  metrics_->SetBpfVerdicts(enroller_->Counters());
+  std::vector<std::pair<std::string, absl::Time>> certificates;
+  for (const auto& certificate : renewer_->status()) {
+    if (certificate.state == identity::CertificateState::kPending) continue;
+    certificates.emplace_back(certificate.identity.ToSpiffe(),
+                              certificate.not_after);
+  }
+  metrics_->SetCertificates(certificates);
+  absl::flat_hash_map<std::string, int> pods;
+  for (const auto& pod : enroller_->status()) {
+    ++pods[std::string(capture::PodStateText(pod.state))];
+  }
+  metrics_->SetPods(pods);
+  const auto load = engine_->load();
+  metrics_->SetLoad(load.connections, load.tunnels, load.buffered_bytes);
+}
+
+}  // namespace nodeward::agent

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "admin/control.h"
+#include "admin/http_server.h"
+#include "admin/readiness.h"
+#include "admin/run_dir.h"
+#include "admin/status.h"
+#include "agent/config.h"
+#include "agent/pod_sink.h"
+#include "agent/process.h"
+#include "base/status.h"
+#include "capture/enroller.h"
+#include "discovery/source.h"
+#include "hbone/engine.h"
+#include "identity/renewer.h"
+#include "io/loop.h"
+#include "model/snapshot.h"
+#include "observe/access_log.h"
+#include "observe/flow_recorder.h"
+#include "observe/metrics.h"
+#include "pki/credential.h"
+#include "pki/issuer.h"
+
+namespace nodeward::agent {
+
+// One agent: every room's object, in the order in which they are built. Members
+// are destroyed in reverse, so that nobody outlives what it points to.
+class Agent {
+ public:
+  // Builds everything, up to the first snapshot under way to the data path. On
+  // error nothing of it runs on; what was pinned stays pinned (closed, not
+  // open).
+  static base::StatusOr<std::unique_ptr<Agent>> Start(const Config& config);
+  ~Agent();
+
+  // Serves until SIGTERM or SIGINT, then drains.
+  void Run();
+
+ private:
+  explicit Agent(const Config& config);
+  base::Status Build();
+  base::Status BuildDataPath();
+  base::Status BuildAdmin();
+
+  // A change takes effect in this order: certificates are asked for, the
+  // workers decide by it (and close what it forbids), then the kernel steers by
+  // it. So nothing is captured that the workers know nothing of.
+  void OnSnapshot(model::SnapshotPtr snapshot);
+  void Steer(model::SnapshotPtr snapshot);
+  void OnSignal(int signal);
+  // Gauges and readiness, every second: what nobody announces.
+  void Refresh();
+  admin::StatusReport Report() const;
+  std::vector<std::string> UnreadyReasons() const;
+
+  const Config config_;
+  const absl::Time started_;
+  std::unique_ptr<io::Loop> loop_;
+  std::unique_ptr<Signals> signals_;
+  std::optional<admin::RunDir> run_dir_;
+  std::unique_ptr<pki::Issuer> issuer_;
+  pki::CredentialStore credentials_;
+  std::unique_ptr<observe::Metrics> metrics_;
+  std::unique_ptr<observe::AccessLog> access_log_;
+  std::unique_ptr<observe::FlowRecorder> recorder_;
+  std::unique_ptr<hbone::Engine> engine_;
+  std::unique_ptr<EnginePods> pods_;
+  std::unique_ptr<identity::Renewer> renewer_;
+  std::unique_ptr<capture::Enroller> enroller_;
+  std::unique_ptr<discovery::Source> source_;
+  model::SnapshotPtr latest_;   // the last one the source told of
+  model::SnapshotPtr steered_;  // the last one the kernel steers by
+  admin::Readiness readiness_;
+  std::unique_ptr<io::Timer> refresh_;
+  std::unique_ptr<admin::ControlServer> control_;
+  std::unique_ptr<admin::HttpServer> metrics_server_;
+  std::unique_ptr<admin::HttpServer> ready_server_;
+  bool stopping_ = false;
+};
+
+}  // namespace nodeward::agent

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the agent tells of itself: status and readiness.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "agent/agent.h"
+#include "base/text.h"
+#include "nodeward/version.h"
+#include "policy/authn.h"
+
+namespace nodeward::agent {
+namespace {
+
+const model::Workload* FindByUid(const model::Snapshot& snapshot,
+                                 const std::string& uid) {
+  for (const auto& workload : snapshot.workloads) {
+    if (workload->uid == uid) return workload.get();
+  }
+  return nullptr;
+}
+
+admin::PodReport::Mtls MtlsOf(const model::Snapshot& snapshot,
+                              const model::Workload& workload) {
+  admin::PodReport::Mtls mtls;
+  // Port 0 is listed nowhere: it shows what ports not listed get.
+  const policy::EffectiveMtls rest = policy::MtlsFor(snapshot, workload, 0);
+  mtls.mode = model::MtlsModeText(rest.mode);
+  mtls.policy = rest.policy;
+  for (const auto& authentication : snapshot.peer_authentications) {
+    if (authentication.name_space != workload.name_space) continue;
+    for (const auto& [port, mode] : authentication.port_modes) {
+      const auto effective = policy::MtlsFor(snapshot, workload, port);
+      if (effective.mode != rest.mode) {
+        mtls.ports[port] = model::MtlsModeText(effective.mode);
+      }
+    }
+  }
+  return mtls;
+}
+
+admin::PodReport::Certificate CertificateOf(
+    const identity::CertificateStatus& status) {
+  return {.identity = status.identity.ToSpiffe(),
+          .state = std::string(identity::CertificateStateText(status.state)),
+          .serial = status.serial,
+          .not_after = status.not_after,
+          .error = status.error};
+}
+
+}  // namespace
+
+std::vector<std::string> Agent::UnreadyReasons() const {
+  std::vector<std::string> reasons;
+  if (stopping_) reasons.push_back("stopping");
+  if (steered_ == nullptr) reasons.push_back("no snapshot applied yet");
+  if (latest_ != nullptr) {
+    for (const model::Problem& problem : latest_->problems) {
+      if (problem.closes) reasons.push_back(problem.ToString());
+    }
+  }
+  for (const auto& certificate : renewer_->status()) {
+    if (certificate.state == identity::CertificateState::kPending ||
+        certificate.state == identity::CertificateState::kExpired) {
+      reasons.push_back(base::StrCat(
+          "no valid certificate for ", certificate.identity.ToSpiffe(),
+          certificate.error.empty() ? "" : ": ", certificate.error));
+    }
+  }
+  return reasons;
+}
+
+admin::StatusReport Agent::Report() const {
+  admin::StatusReport report;
+  report.node = config_.node;
+  report.version = kVersion;
+  report.uptime = absl::Now() - started_;
+  report.not_ready = UnreadyReasons();
+  report.ready = report.not_ready.empty();
+  report.ca = renewer_->IssuerDescription();
+  report.trust_domain = config_.trust_domain;
+  const auto kubelet = enroller_->kubelet();
+  report.kubelet = {kubelet.found, kubelet.cgroup, kubelet.reason};
+  const auto load = engine_->load();
+  report.open_connections = load.connections;
+  report.tunnels = load.tunnels;
+  report.buffered_bytes = load.buffered_bytes;
+  for (const auto& [name, value] : enroller_->Counters()) {
+    report.counters[name] = value;
+  }
+  if (latest_ == nullptr) return report;
+  for (const model::Problem& problem : latest_->problems) {
+    report.problems.push_back({problem.file, problem.line, problem.object,
+                               problem.reason, problem.closes});
+  }
+  for (const auto& [kind, count] : latest_->ignored_kinds) {
+    report.ignored_kinds[kind] = count;
+  }
+  std::map<model::Identity, identity::CertificateStatus> certificates;
+  for (auto& status : renewer_->status()) {
+    certificates.emplace(status.identity, status);
+  }
+  for (const capture::PodStatus& status : enroller_->status()) {
+    admin::PodReport pod;
+    pod.name_space = status.name_space;
+    pod.name = status.name;
+    pod.state = capture::PodStateText(status.state);
+    pod.reason = status.reason;
+    const model::Workload* const workload = FindByUid(*latest_, status.uid);
+    if (workload != nullptr && status.state != capture::PodState::kSkipped) {
+      if (pod.reason.empty()) pod.reason = workload->membership_reason;
+      pod.mtls = MtlsOf(*latest_, *workload);
+      const auto found = certificates.find(workload->identity);
+      if (found != certificates.end()) {
+        pod.certificate = CertificateOf(found->second);
+      }
+      pod.probe_ports = workload->probe_ports;
+      pod.probes_exempt = status.probe_exemption && kubelet.found;
+      if (!status.probe_exemption) {
+        pod.probes_reason = "no host side of the pod's veth was found";
+      } else if (!kubelet.found) {
+        pod.probes_reason = kubelet.reason;
+      }
+    }
+    report.pods.push_back(std::move(pod));
+  }
+  return report;
+}
+
+}  // namespace nodeward::agent

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/run.h"
+
+#include "agent/agent.h"
+#include "base/log.h"
+
+namespace nodeward::agent {
+
+int Run(const Config& config) {
+  base::ConfigureLog(config.log_level, config.log_format);
+  auto agent = Agent::Start(config);
+  if (!agent.ok()) {
+    base::LogError("agent did not start",
+                   {{"reason", std::string(agent.status().message())}});
+    return 1;
+  }
+  (*agent)->Run();
+  return 0;
+}
+
+}  // namespace nodeward::agent
