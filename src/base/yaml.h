@@ -15,17 +15,23 @@ namespace nodeward::base {
 struct YamlDocument {
   Json value;
   int line = 1;  // 1-based, where the document starts in its file
-  // JSON pointer ("/spec/ports/0/port") -> 1-based line.
+  // JSON pointer ("/spec/ports/0/port") -> 1-based line: of a member's key, of
+  // an item's first character. What an alias stands for is not listed.
   std::unordered_map<std::string, int> lines;
 
   // The line of `pointer`, else that of its nearest known ancestor.
   int LineOf(std::string_view pointer) const;
 };
 
+// Appends "/<key>" to a JSON pointer, "~" and "/" in `key` escaped.
+void AppendPointer(std::string* pointer, std::string_view key);
+
 // Plain scalars become null, bool, integer or float as the YAML 1.2 core
-// schema says, quoted ones strings. Duplicate keys, anchors that explode and
-// nesting deeper than 64 are errors. Empty documents are left out. An error
-// reads "line L, column C: reason".
+// schema says, quoted ones strings; keys are always strings; "<<" merges. Text
+// that starts with '{' is read as JSON if it is that. Duplicate keys, anchors
+// that explode, nesting deeper than 64, control characters, text that is not
+// UTF-8 and tags other than the core ones are errors. Empty documents are left
+// out. An error reads "line L, column C: reason".
 StatusOr<std::vector<YamlDocument>> ParseYaml(std::string_view text);
 
 }  // namespace nodeward::base

@@ -51,12 +51,12 @@ void IndexServices(Snapshot* snapshot) {
 
 void IndexPolicies(Snapshot* snapshot) {
   auto& policies = snapshot->peer_authentications;
-  std::stable_sort(policies.begin(), policies.end(),
-                   [](const PeerAuthentication& a,
-                      const PeerAuthentication& b) {
-                     return std::tie(a.created, a.name, a.name_space) <
-                            std::tie(b.created, b.name, b.name_space);
-                   });
+  std::stable_sort(
+      policies.begin(), policies.end(),
+      [](const PeerAuthentication& a, const PeerAuthentication& b) {
+        return std::tie(a.created, a.name, a.name_space) <
+               std::tie(b.created, b.name, b.name_space);
+      });
   for (uint32_t i = 0; i < policies.size(); ++i) {
     auto& scope = snapshot->authentication_scopes[policies[i].name_space];
     (policies[i].selector.empty() ? scope.whole : scope.selecting).push_back(i);
@@ -99,8 +99,7 @@ Snapshot::Served Snapshot::FindServed(const Workload& workload,
 
 PortTraits Snapshot::TraitsOf(const Workload& workload, uint16_t port) const {
   const Served served = FindServed(workload, port);
-  if (served.port != nullptr &&
-      served.port->protocol != Protocol::kUnknown) {
+  if (served.port != nullptr && served.port->protocol != Protocol::kUnknown) {
     return {served.port->protocol, served.port->no_sniff_wait};
   }
   for (const ContainerPort& declared : workload.ports) {

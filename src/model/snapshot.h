@@ -17,8 +17,8 @@ namespace nodeward::model {
 
 // Something in the source of truth that an operator should mend.
 struct Problem {
-  std::string file;  // may be empty
-  int line = 0;      // 1-based; 0: not known
+  std::string file;    // may be empty
+  int line = 0;        // 1-based; 0: not known
   std::string object;  // "PeerAuthentication mtls-test/httpbin"; may be empty
   std::string reason;
   bool closes = false;  // it closes workloads, and readiness is false

@@ -23,9 +23,9 @@ Route ToPod(const model::Snapshot& snapshot, const base::Endpoint& address,
   route.kind = Route::Kind::kPlaintext;
   if (workload != nullptr) {
     if (workload->membership == model::Membership::kConflict) {
-      return Refuse(address, base::StrCat("the address of ",
-                                          workload->QualifiedName(),
-                                          " is claimed by another pod too"));
+      return Refuse(address,
+                    base::StrCat("the address of ", workload->QualifiedName(),
+                                 " is claimed by another pod too"));
     }
     if (workload->in_mesh() &&
         MtlsFor(snapshot, *workload, address.port).mode !=
@@ -58,9 +58,9 @@ Route ToService(const model::Snapshot& snapshot,
                 const std::shared_ptr<const model::Service>& service,
                 uint64_t pick) {
   const auto refuse = [&](std::string_view what) {
-    Route route = Refuse(
-        destination, base::StrCat("service ", service->name_space, "/",
-                                  service->name, what, destination.port));
+    Route route = Refuse(destination,
+                         base::StrCat("service ", service->name_space, "/",
+                                      service->name, what, destination.port));
     route.service = service;
     return route;
   };
