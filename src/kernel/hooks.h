@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,14 @@ struct Destination {
 struct Features {
   bool tcx = false;         // else clsact
   bool set_retval = false;  // connect() can fail with ECONNREFUSED
+};
+
+// A connection that was let through as the kubelet's.
+struct ProbeEvent {
+  uint64_t cookie = 0;    // of the pod's netns
+  base::Endpoint pod;     // address and probe port
+  base::Endpoint source;  // the kubelet's end
+  uint64_t cgroup = 0;    // id of the sending socket's cgroup
 };
 
 class Hooks {
@@ -89,6 +98,13 @@ class Hooks {
   virtual base::Status SetNodeAddresses(
       const std::vector<base::IpAddress>& addresses) = 0;
   virtual absl::flat_hash_map<std::string, uint64_t> Counters() const = 0;
+
+  // Readable while exempted connections wait to be drained, for epoll; owned by
+  // this. One event a connection, however often its SYN is sent; what overflows
+  // is counted as probe_event_lost.
+  virtual int probe_events_fd() const { return -1; }
+  virtual void DrainProbeEvents(
+      const std::function<void(const ProbeEvent&)>& /*handle*/) {}
 
   // --- any thread ----------------------------------------------------------
   // Makes `fd` a socket of the agent's own: the connect hook leaves it alone.

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/inbound.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "absl/strings/str_format.h"
+#include "base/handle.h"
+#include "base/text.h"
+#include "kernel/link.h"
+#include "kernel/pin.h"
+#include "kernel/verifier_log.h"
+#include "lookup.skel.h"
+
+namespace nodeward::kernel {
+namespace {
+
+Attachment ToNetns(uint64_t cookie, int netns_fd) {
+  return {.target = netns_fd,
+          .hook = BPF_SK_LOOKUP,
+          .name = base::StrCat("lookup to netns ", cookie)};
+}
+
+uint32_t InodeOf(int fd) {
+  struct stat info;
+  return fstat(fd, &info) == 0 ? info.st_ino : 0;
+}
+
+}  // namespace
+
+base::StatusOr<Inbound> Inbound::Open(SharedMaps& maps,
+                                      const std::string& directory) {
+  Inbound inbound(maps, directory);
+  NODEWARD_TRY(inbound.Load(0, -1).status());
+  return inbound;
+}
+
+std::string Inbound::PathOf(uint64_t cookie) const {
+  return base::StrCat(directory_, "/", absl::StrFormat("%016x", cookie));
+}
+
+base::StatusOr<Inbound::Instance> Inbound::Load(uint64_t cookie,
+                                                int listeners) {
+  VerifierLog log;
+  base::Handle<lookup_bpf, lookup_bpf::destroy> skeleton(lookup_bpf::open());
+  if (skeleton == nullptr)
+    return base::ErrnoStatus(
+        errno, base::StrCat("open BPF program lookup: ", log.Tail()));
+  skeleton->rodata->netns_cookie = cookie;
+  if (listeners >= 0 &&
+      bpf_map__reuse_fd(skeleton->maps.listeners, listeners) != 0)
+    return base::ErrnoStatus(errno, "adopt the pinned map of listeners");
+  NODEWARD_TRY(maps_->Load(skeleton->obj, "lookup", "listeners"));
+  Instance instance;
+  instance.program.Reset(
+      fcntl(bpf_program__fd(skeleton->progs.lookup), F_DUPFD_CLOEXEC, 0));
+  instance.listeners.Reset(
+      fcntl(bpf_map__fd(skeleton->maps.listeners), F_DUPFD_CLOEXEC, 0));
+  if (!instance.program.valid() || !instance.listeners.valid())
+    return base::ErrnoStatus(errno, "keep the BPF program lookup");
+  return instance;
+}
+
+base::Status Inbound::Attach(uint64_t cookie, int netns_fd) {
+  base::Status status = PathExists(PathOf(cookie))
+                            ? AttachAgain(cookie, netns_fd)
+                            : AttachNew(cookie, netns_fd);
+  return base::Annotate(
+      status, base::StrCat("capture what comes in to netns ", cookie));
+}
+
+base::Status Inbound::AttachNew(uint64_t cookie, int netns_fd) {
+  NODEWARD_ASSIGN(Instance instance, Load(cookie, -1));
+  std::string path = PathOf(cookie);
+  std::string aside = base::StrCat(path, kUnfinished);
+  NODEWARD_TRY(RemovePin(aside));
+  NODEWARD_TRY(MakePinDirectory(aside));
+  NODEWARD_TRY(
+      Pin(instance.listeners.get(), base::StrCat(aside, "/listeners")));
+  NODEWARD_ASSIGN(base::Fd link, kernel::Attach(instance.program.get(),
+                                                ToNetns(cookie, netns_fd)));
+  NODEWARD_TRY(Pin(link.get(), base::StrCat(aside, "/link")));
+  NODEWARD_TRY(RenamePin(aside, path));
+  listeners_[cookie] = std::move(instance.listeners);
+  return base::OkStatus();
+}
+
+base::Status Inbound::AttachAgain(uint64_t cookie, int netns_fd) {
+  std::string path = PathOf(cookie);
+  auto pinned = OpenPin(base::StrCat(path, "/listeners"));
+  NODEWARD_ASSIGN(Instance instance,
+                  Load(cookie, pinned.ok() ? pinned->get() : -1));
+  if (!pinned.ok())
+    NODEWARD_TRY(
+        Pin(instance.listeners.get(), base::StrCat(path, "/listeners")));
+  uint32_t inode = InodeOf(netns_fd);
+  NODEWARD_TRY(AttachPinned(
+      base::StrCat(path, "/link"), instance.program.get(),
+      ToNetns(cookie, netns_fd),
+      [inode](const bpf_link_info& i) { return i.netns.netns_ino == inode; }));
+  listeners_[cookie] = std::move(instance.listeners);
+  return base::OkStatus();
+}
+
+base::Status Inbound::SetListener(uint64_t cookie, int family,
+                                  int listener_fd) {
+  auto found = listeners_.find(cookie);
+  if (found == listeners_.end())
+    return absl::FailedPreconditionError(base::StrCat(
+        "set the listener of netns ", cookie, ": lookup is not attached"));
+  uint32_t slot = family == AF_INET6 ? 1 : 0;
+  uint64_t value = listener_fd;
+  if (bpf_map_update_elem(found->second.get(), &slot, &value, BPF_ANY) == 0)
+    return base::OkStatus();
+  return base::ErrnoStatus(errno,
+                           base::StrCat("set the ", slot ? "IPv6" : "IPv4",
+                                        " listener of netns ", cookie));
+}
+
+base::Status Inbound::Detach(uint64_t cookie) {
+  std::string path = PathOf(cookie);
+  listeners_.erase(cookie);
+  NODEWARD_TRY(DetachPinned(base::StrCat(path, "/link")));
+  return RemovePin(path);
+}
+
+std::vector<uint64_t> Inbound::Pods() const {
+  std::vector<uint64_t> cookies;
+  for (const std::string& name : ListDirectory(directory_)) {
+    uint64_t cookie = 0;
+    auto [end, error] =
+        std::from_chars(name.data(), name.data() + name.size(), cookie, 16);
+    if (error == std::errc() && end == name.data() + name.size())
+      cookies.push_back(cookie);
+  }
+  return cookies;
+}
+
+}  // namespace nodeward::kernel

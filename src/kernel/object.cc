@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/object.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "base/text.h"
+#include "kernel/pin.h"
+#include "kernel/verifier_log.h"
+
+namespace nodeward::kernel {
+namespace {
+
+// A pinned map of another shape would make programs read beyond its values.
+base::Status CheckShape(const bpf_map* wanted, int fd,
+                        const std::string& path) {
+  bpf_map_info info{};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+    return base::ErrnoStatus(errno, base::StrCat("read pinned map ", path));
+  if (info.type == bpf_map__type(wanted) &&
+      info.key_size == bpf_map__key_size(wanted) &&
+      info.value_size == bpf_map__value_size(wanted))
+    return base::OkStatus();
+  return absl::FailedPreconditionError(
+      base::StrCat("adopt pinned map ", path,
+                   ": it has another layout than this agent's (remove what the "
+                   "other left: nodeward uninstall --node)"));
+}
+
+bool IsShared(const bpf_map* map, std::string_view own_map) {
+  return !bpf_map__is_internal(map) && own_map != bpf_map__name(map);
+}
+
+}  // namespace
+
+base::StatusOr<SharedMaps> SharedMaps::Open(const std::string& directory) {
+  SharedMaps maps(directory);
+  for (const std::string& name : ListDirectory(directory)) {
+    NODEWARD_ASSIGN(base::Fd fd, OpenPin(base::StrCat(directory, "/", name)));
+    maps.maps_.emplace(name, std::move(fd));
+  }
+  return maps;
+}
+
+base::Status SharedMaps::Load(bpf_object* object, std::string_view name,
+                              std::string_view own_map) {
+  std::vector<bpf_map*> created;
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    if (!IsShared(map, own_map)) continue;
+    auto pinned = maps_.find(bpf_map__name(map));
+    if (pinned == maps_.end()) {
+      created.push_back(map);
+      continue;
+    }
+    NODEWARD_TRY(CheckShape(map, pinned->second.get(),
+                            base::StrCat(directory_, "/", pinned->first)));
+    if (bpf_map__reuse_fd(map, pinned->second.get()) != 0)
+      return base::ErrnoStatus(
+          errno, base::StrCat("adopt pinned map ", pinned->first));
+  }
+  VerifierLog log;
+  if (int error = bpf_object__load(object); error != 0)
+    return base::Annotate(
+        base::ErrnoStatus(-error, base::StrCat("load BPF programs ", name)),
+        base::StrCat("Linux 5.17 or newer with BPF is needed; the kernel says: ",
+                     log.Tail()));
+  for (bpf_map* fresh : created) {
+    std::string key = bpf_map__name(fresh);
+    base::Fd fd(fcntl(bpf_map__fd(fresh), F_DUPFD_CLOEXEC, 0));
+    if (!fd.valid())
+      return base::ErrnoStatus(errno, base::StrCat("keep BPF map ", key));
+    NODEWARD_TRY(Pin(fd.get(), base::StrCat(directory_, "/", key)));
+    maps_.emplace(key, std::move(fd));
+  }
+  return base::OkStatus();
+}
+
+base::StatusOr<base::Fd> SharedMaps::Duplicate(const std::string& name) const {
+  auto found = maps_.find(name);
+  if (found == maps_.end())
+    return absl::InternalError(base::StrCat("no BPF map ", name));
+  base::Fd fd(fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd.valid())
+    return base::ErrnoStatus(errno, base::StrCat("open BPF map ", name));
+  return fd;
+}
+
+}  // namespace nodeward::kernel

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/text.h"
+#include "kernel/hooks.h"
+#include "kernel/link.h"
+#include "kernel/pin.h"
+#include "kernel/veth.h"
+
+namespace nodeward::kernel {
+namespace {
+
+// "v1", "v1-new": bpf_dir may be shared with others, these names are ours.
+bool IsVersion(std::string_view name) {
+  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
+  return name.size() > 1 && name[0] == 'v' &&
+         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+// Links are detached whoever else holds them; maps live as long as somebody
+// has them open. Does not depend on the layout, which another ABI version may
+// have changed.
+base::Status RemoveTree(const std::string& path,
+                        std::vector<std::string>& removed) {
+  auto pin = OpenPin(path);
+  if (!pin.ok()) {
+    for (const std::string& name : ListDirectory(path))
+      NODEWARD_TRY(RemoveTree(base::StrCat(path, "/", name), removed));
+    return RemovePin(path);
+  }
+  PinKind kind = KindOf(pin->get());
+  pin->Reset();
+  if (kind == PinKind::kLink) {
+    NODEWARD_TRY(DetachPinned(path));
+    removed.push_back(base::StrCat("detached ", path));
+    return base::OkStatus();
+  }
+  if (kind == PinKind::kProgram) {
+    size_t slash = path.find_last_of('/');
+    int ifindex = VethHook::InterfaceOf(path.substr(slash + 1));
+    if (ifindex != 0)
+      NODEWARD_TRY(VethHook(path.substr(0, slash), ifindex).Detach());
+    removed.push_back(base::StrCat("removed filter ", path));
+  } else {
+    removed.push_back(base::StrCat("removed ", path));
+  }
+  return RemovePin(path);
+}
+
+}  // namespace
+
+base::StatusOr<std::vector<std::string>> RemovePins(
+    const std::string& bpf_dir) {
+  std::vector<std::string> removed;
+  // A folder elsewhere holds no pins, hence nothing of ours.
+  if (!IsOnBpfFileSystem(bpf_dir)) return removed;
+  std::vector<std::string> ours;
+  for (const std::string& name : ListDirectory(bpf_dir))
+    if (IsVersion(name)) ours.push_back(base::StrCat(bpf_dir, "/", name));
+  // Outbound first, as when one pod leaves.
+  for (const std::string& version : ours)
+    NODEWARD_TRY(RemoveTree(base::StrCat(version, "/links"), removed));
+  for (const std::string& version : ours)
+    NODEWARD_TRY(RemoveTree(version, removed));
+  // Not ours to remove when it is the mount's root or others use it.
+  if (rmdir(bpf_dir.c_str()) == 0)
+    removed.push_back(base::StrCat("removed ", bpf_dir));
+  return removed;
+}
+
+}  // namespace nodeward::kernel
