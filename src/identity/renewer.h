@@ -25,12 +25,18 @@ std::string_view CertificateStateText(CertificateState state);
 struct CertificateStatus {
   model::Identity identity;
   CertificateState state = CertificateState::kPending;
-  std::string serial;
-  absl::Time not_after;
+  std::string serial;    // of the last certificate; empty: none yet
+  absl::Time not_after;  // of the same
   absl::Time next_attempt;
   std::string error;  // of the last attempt; empty when it succeeded
 };
 
+// New identities are asked for at once, at most 8 at a time, renewals at half
+// of a certificate's life. A failure is tried again ever more slowly (1 s to
+// 150 s) and leaves the old credential in the store while it is valid; an
+// expired one is taken out. What the CA answers is checked before it is used.
+// The roots of the newest answer become the store's bundle, before the first
+// credential does.
 class Renewer {
  public:
   struct Options {
@@ -39,14 +45,16 @@ class Renewer {
     // Wall clock, injected for tests.
     std::function<absl::Time()> clock = [] { return absl::Now(); };
   };
-  // `changed` is called on the loop after the store has changed. All outlive
-  // the renewer.
+  // `changed` is called on the loop, with no call of ours on the stack, after
+  // the store has changed. All outlive the renewer, which may be destroyed in
+  // `changed` and with requests open. The store keeps what it has.
   Renewer(io::Loop& loop, pki::Issuer* issuer, pki::CredentialStore* store,
           Options options, std::function<void()> changed);
   ~Renewer();
 
   // The identities with pods here, as of now: new ones are asked for at once,
-  // those no longer in the set are dropped and their keys wiped.
+  // those no longer in the set are dropped and their keys wiped. Also a way to
+  // make it look at the clock.
   void SetWanted(std::set<model::Identity> wanted);
   std::vector<CertificateStatus> status() const;
   std::string IssuerDescription() const;

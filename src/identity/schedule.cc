@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "identity/schedule.h"
+
+#include <algorithm>
+
+namespace nodeward::identity {
+namespace {
+
+constexpr double kRenewalJitter = 0.1;
+constexpr double kBackoffJitter = 0.2;
+constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
+constexpr absl::Duration kMaxBackoff = absl::Seconds(150);
+constexpr int kMaxDoublings = 10;  // 2^10 s is beyond the cap already
+
+}  // namespace
+
+absl::Time RenewalTime(absl::Time not_before, absl::Time not_after,
+                       double jitter) {
+  const absl::Duration half = (not_after - not_before) / 2;
+  return not_before + half * (1 + kRenewalJitter * jitter);
+}
+
+absl::Duration Backoff(int failures, double jitter) {
+  const int doublings = std::clamp(failures - 1, 0, kMaxDoublings);
+  const absl::Duration wait =
+      std::min(kFirstBackoff * (1 << doublings), kMaxBackoff);
+  return wait * (1 + kBackoffJitter * jitter);
+}
+
+}  // namespace nodeward::identity

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "absl/time/time.h"
+
+namespace nodeward::identity {
+
+// When to ask again for a certificate that is good from `not_before` to
+// `not_after`: at half of its life, 10 % of that earlier or later, so that the
+// certificates of a node started at once do not fall due at once. `jitter` is
+// from [-1, 1].
+absl::Time RenewalTime(absl::Time not_before, absl::Time not_after,
+                       double jitter);
+
+// How long to wait after the `failures`-th failure in a row (counted from 1):
+// 1 s, doubled each time, at most 150 s; 20 % less or more by `jitter`.
+absl::Duration Backoff(int failures, double jitter);
+
+}  // namespace nodeward::identity
