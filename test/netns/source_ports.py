@@ -54,6 +54,7 @@ def run(s):
     s.check("TCP_FASTOPEN_CONNECT", ask(one), client.ip4)
     one.close()
     one = client.open_socket()
+    one.settimeout(None)
     one.sendto(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", socket.MSG_FASTOPEN,
                (lab.vip4, 8000))
     s.check("sendto(MSG_FASTOPEN)", answer(one), client.ip4)

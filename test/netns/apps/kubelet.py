@@ -9,6 +9,7 @@ import http.client
 import http.server
 import json
 import socket
+import struct
 import urllib.parse
 
 
@@ -18,6 +19,9 @@ def probe(url, source_port):
     with socket.socket(family) as client:
         client.settimeout(5)
         if source_port:
+            # No TIME_WAIT: the port is wanted again at once.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                              struct.pack("ii", 1, 0))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             client.bind(("", source_port))
         try:

@@ -57,7 +57,7 @@ class Process:
                           encoding="ascii") as procs:
                     procs.write(str(os.getpid()))
 
-        with open(log, "ab") as output:
+        with open(log, "wb") as output:
             self._popen = subprocess.Popen(
                 self.command, stdin=stdin or subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True,

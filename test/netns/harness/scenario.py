@@ -18,6 +18,10 @@ class Scenario:
         self.failures = 0
         self.checks = 0
         self._clusters = []
+        with open(binary, "rb") as file:
+            program = file.read()
+        # Such a build is slower and takes more memory.
+        self.sanitizer = b"__asan_init" in program or b"__tsan_init" in program
 
     def cluster(self, **options):
         made = Cluster(self.binary, name=f"nwt{len(self._clusters)}-",
