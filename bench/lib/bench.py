@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run: its folders, its network, its systems, and their removal."""
+import os
 import pathlib
 import resource
 import shutil
+import signal
 import tempfile
 
 from lib import cgroup, install, topology
@@ -11,6 +13,9 @@ from lib.process import Failure, Process, run
 from lib.systems import ALL
 from lib.systems.nodeward import Mesh
 from lib.tools import Tools
+
+
+_FOLDER = "nodeward-bench-"
 
 
 class Bench:
@@ -35,16 +40,27 @@ class Bench:
         self._bpf = None
 
     def __enter__(self):
+        try:
+            self._prepare()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _prepare(self):
         topology.sweep()
         cgroup.sweep(topology.PREFIX)
         self.cgroups = cgroup.Cgroups(self.network.prefix)
-        self.workdir = pathlib.Path(tempfile.mkdtemp(prefix="nodeward-bench-"))
+        _sweep_folders()
+        self.workdir = pathlib.Path(
+            tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self.workdir.chmod(0o755)
         self.authority = Authority(self.workdir / "pki")
         self.tools = Tools(self.workdir, install.build_load(self.progress))
-        return self
 
     def __exit__(self, kind, error, trace):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         self.progress.say("cleaning up")
         if self._mesh:
             self._mesh.uninstall()
@@ -53,7 +69,7 @@ class Bench:
         Process.stop_all()
         self.network.remove()
         if self._bpf:
-            run("umount", self._bpf, check=False)
+            run("umount", "-l", self._bpf, check=False)
         if self.cgroups:
             self.cgroups.remove()
         if self.workdir:
@@ -88,8 +104,8 @@ class Bench:
             self._shared.pop(kind).close()
 
     def system(self, name):
-        """The system, started when first asked for. One that could not be
-        started fails again, at once, whenever it is asked for."""
+        """The system, all of it up. One that could not be started fails again,
+        at once, whenever it is asked for."""
         if name in self._broken:
             raise Failure(self._broken[name])
         if name not in self.systems:
@@ -103,14 +119,20 @@ class Bench:
         self.systems[name].wake()
         return self.systems[name]
 
-    def unstarted(self, name):
-        """The system where its pair of pods is of no interest."""
-        return ALL[name](self)
-
     def rest(self):
-        """Stops the standing agents until a system of theirs is asked for."""
-        if self._mesh:
-            self._mesh.stop()
+        """Stops all proxies until a system is asked for."""
+        for system in self.systems.values():
+            system.rest()
+
+
+def _sweep_folders():
+    """Removes the folders of runs that are no more."""
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        owner = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        if folder.stat().st_uid == 0 and owner.isdigit() and \
+                not pathlib.Path("/proc", owner).exists():
+            run("umount", "-l", folder / "bpf", check=False)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def raise_descriptor_limit():

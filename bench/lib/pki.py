@@ -8,11 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-TRUST_DOMAIN = "cluster.local"
-
-
-def spiffe_id(namespace, account):
-    return f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}"
+from lib.spiffe import spiffe_id
 
 
 class Authority:

@@ -4,6 +4,7 @@ import json
 
 from lib.goals import SUBJECT, verdicts
 from lib.install import REPOSITORY
+from lib.systems import ALL
 
 # Why a target is missed: "scenario/metric" → the reason a profile gave.
 REASONS = REPOSITORY / "bench" / "reasons.json"
@@ -21,8 +22,8 @@ def report(machine, scenarios, results, plots):
 def _head(machine):
     versions = ", ".join(f"{name} {version}" for name, version in
                          machine["versions"].items())
-    quick = (" A quick run: short loads, few rounds; read it as a check that "
-             "everything works.\n" if machine["quick"] else "")
+    quick = ("\nA quick run: short loads, few rounds; read it as a check that "
+             "everything works." if machine["quick"] else "")
     return (f"# nodeward against sidecars, {machine['date']}\n\n"
             f"{machine['machine']}; {machine['system']}. {versions}.\n"
             f"Command: `{machine['command']}`.{quick}\n")
@@ -61,25 +62,23 @@ def goals_table(rows, scenarios):
 
 def figures_table(rows, scenarios):
     """One line a figure, one column a system."""
-    systems = []
-    for scenario in scenarios:
-        for system in scenario.systems:
-            if system not in systems and any(
-                    row["system"] == system for row in rows):
-                systems.append(system)
+    measured = {row["system"] for row in rows}
+    systems = [name for name in ALL if name in measured]
     by_key = {(row["scenario"], row["metric"], row["system"]): row
               for row in rows}
     lines = ["| scenario | figure | " + " | ".join(systems) + " |",
              "|---|---|" + "---|" * len(systems)]
     for scenario in scenarios:
+        title = scenario.title  # on the scenario's first line only
         for metric in scenario.metrics:
             cells = [_cell(by_key.get((scenario.name, metric.name, system)),
                            scenario.sidecar) for system in systems]
             if not any(cells):
                 continue
             unit = f", {metric.unit}" if metric.unit else ""
-            lines.append(f"| {scenario.title} | {metric.name}{unit} | " +
+            lines.append(f"| {title} | {metric.name}{unit} | " +
                          " | ".join(cells) + " |")
+            title = ""
     return "\n".join(lines) + "\n"
 
 

@@ -42,12 +42,10 @@ def _run_one(bench, scenario, systems, results):
 
 
 def _measure(bench, scenario, name):
-    if scenario.needs_pair(name):
-        system = bench.system(name)
-        system.check()
-    else:
+    system = bench.system(name)
+    system.check()
+    if scenario.alone:
         bench.rest()
-        system = bench.unstarted(name)
     return scenario.measure(bench, system)
 
 

@@ -24,6 +24,9 @@ class Scenario:
     metrics = ()
     sidecar = "envoy"  # what ratio_to_sidecar compares with
     quick = True       # part of --quick
+    # Are the proxies of all standing pairs stopped for it? Memory that
+    # programs share would count for less in those that it starts itself.
+    alone = False
 
     def rounds(self, plan):
         return plan.rounds
@@ -40,12 +43,6 @@ class Scenario:
         del values
         return {}
 
-    def needs_pair(self, name):
-        """Must the system's standing pair of pods be up for measure()? Where
-        no system's is, the standing agents are stopped: memory that programs
-        share would count for less."""
-        del name
-        return True
 
 
 class Skip(Exception):

@@ -15,6 +15,7 @@ class PodsOnNode(Scenario):
     agent, against N Envoys. The node is this scenario's own."""
 
     systems = ("envoy", "nodeward")
+    alone = True
     metrics = (Metric("memory", "MB"), Metric("cpu at rest", "% of a core"))
 
     def __init__(self, count):
@@ -25,9 +26,6 @@ class PodsOnNode(Scenario):
     def rounds(self, plan):
         del plan
         return 1
-
-    def needs_pair(self, name):
-        return name == "envoy"
 
     def measure(self, bench, system):
         fleet = bench.shared(_FLEETS[system.name])

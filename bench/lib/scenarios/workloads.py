@@ -17,6 +17,7 @@ class Workloads(Scenario):
     is refused and answered. The node is this scenario's own."""
 
     systems = ("nodeward",)
+    alone = True
     metrics = (Metric("memory each", "KB"), Metric("memory", "MB"),
                Metric("start", "s"), Metric("effect p50", "ms"),
                Metric("effect p99", "ms"))
@@ -30,9 +31,6 @@ class Workloads(Scenario):
     def rounds(self, plan):
         del plan
         return 1
-
-    def needs_pair(self, name):
-        return False
 
     def measure(self, bench, system):
         del system

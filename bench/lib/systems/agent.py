@@ -3,7 +3,7 @@
 import json
 import os
 
-from lib.pki import TRUST_DOMAIN
+from lib.spiffe import TRUST_DOMAIN
 from lib.process import Failure, Process, await_that, run
 
 WORKERS = 2

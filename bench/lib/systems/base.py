@@ -58,8 +58,13 @@ class System:
     def stop_proxies(self):
         pass
 
+    def rest(self):
+        """Stops the proxies until wake(): memory that programs share would
+        count for less in a scenario that starts more of them."""
+        self.stop_proxies()
+
     def wake(self):
-        """Undoes what Bench.rest() has stopped."""
+        """Starts what rest() has stopped; nothing when all is up."""
 
     def proxies(self):
         """The processes that carry this system's traffic."""

@@ -3,7 +3,7 @@
 the HTTP connection manager and XFCC."""
 import json
 
-from lib.pki import TRUST_DOMAIN, spiffe_id
+from lib.spiffe import TRUST_DOMAIN, spiffe_id
 from lib.systems.sidecar import (INBOUND_PORT, NAMESPACE, ONWARD_SOURCE,
                                  OUTBOUND_PORT, Sidecar)
 from lib.tools import HTTP_AWARE_PORT, HTTP_PORT, PORTS

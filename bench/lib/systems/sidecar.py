@@ -88,6 +88,10 @@ class Sidecar(System):
             process.stop()
         self._proxies = []
 
+    def wake(self):
+        if not self._proxies:
+            self.start_proxies()
+
     def proxies(self):
         return self._proxies
 
