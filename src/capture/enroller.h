@@ -2,7 +2,9 @@
 //
 // capture: which pods and sockets are captured. Enters pod namespaces, opens
 // the agent's sockets there, attaches and pins the hooks, and undoes all of it.
-// Runs on the control loop; io::PodNetwork objects it makes are thread-safe.
+// Runs on the control loop, whose thread must be in the node's own namespace;
+// the io::PodNetwork objects it makes are thread-safe. Decides no policy and
+// reads no byte of a connection.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +51,14 @@ struct PodStatus {
   bool probe_exemption = false;
 };
 
+// A connection that was let past the agent as the kubelet's probe.
+struct ExemptedProbe {
+  std::string pod;        // "mtls-test/httpbin"; empty: not known (any more)
+  base::Endpoint target;  // pod address and probe port
+  base::Endpoint source;
+  std::string cgroup;  // of the process that sent it
+};
+
 struct Options {
   std::string node;
   std::string bpf_dir;   // pins
@@ -61,6 +71,8 @@ struct Options {
   std::function<bool(const model::Snapshot&, const model::Workload&,
                      const base::IpAddress& source, uint16_t port)>
       forbids_plaintext;
+  // Called on the loop for each; null: a line in the log.
+  std::function<void(const ExemptedProbe&)> on_exempted_probe;
 };
 
 class Enroller {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "capture/enroller.h"
+#include "capture/kubelet.h"
+#include "capture/netns_watch.h"
+#include "capture/node_addresses.h"
+#include "capture/pod_capture.h"
+#include "capture/probe_events.h"
+#include "io/loop.h"
+#include "kernel/hooks.h"
+#include "model/snapshot.h"
+
+namespace nodeward::capture {
+
+// Brings each pod of the node to where the snapshot wants it, and the maps of
+// the whole node in line with it.
+class NodeEnroller final : public Enroller {
+ public:
+  // REQUIRES: the loop's thread is in the node's namespace. `sink` and `loop`
+  // outlive this.
+  static base::StatusOr<std::unique_ptr<NodeEnroller>> Create(
+      io::Loop& loop, Options options, PodSink* sink,
+      std::shared_ptr<kernel::Hooks> hooks);
+
+  void Apply(model::SnapshotPtr snapshot) override;
+  std::vector<PodStatus> status() const override;
+  KubeletStatus kubelet() const override { return kubelet_; }
+  absl::flat_hash_map<std::string, uint64_t> Counters() const override;
+
+ private:
+  // What the snapshot wants of a pod.
+  enum class Wanted {
+    kNothing,   // not of the mesh, or gone
+    kAsIs,      // of the mesh, but its addresses or namespace are not known
+    kSealed,    // of the mesh, ended or disputed: closed while it lives
+    kEnrolled,
+  };
+  // What the engine has of a pod.
+  enum class Engine { kNothing, kServes, kDrains, kKills };
+
+  struct Pod {
+    std::shared_ptr<const model::Workload> workload;  // null: gone
+    std::string netns_path;  // where `capture` was found
+    std::unique_ptr<PodCapture> capture;
+    Engine engine = Engine::kNothing;
+    uint64_t asked = 0;  // counts requests to the engine; older answers are void
+    bool sealed = false;
+    bool adopted = false;  // a former agent had enrolled it
+    base::Status failure;
+    absl::Duration back_off;
+    std::unique_ptr<io::Timer> retry;
+  };
+  using Pods = std::map<std::string, Pod>;  // by uid
+
+  NodeEnroller(io::Loop& loop, Options options);
+  base::Status Begin(PodSink* sink, std::shared_ptr<kernel::Hooks> hooks);
+
+  static Wanted WantedOf(const Pod& pod);
+  void Reconcile(const std::string& uid, Pod& pod);
+  void ReconcileAll();
+  // The engine serves the pod: goes on with it, or begins to part.
+  void Serve(const std::string& uid, Pod& pod, Wanted wanted, bool gone);
+  void Part(const std::string& uid, Pod& pod, bool kill);
+  base::Status Open(const std::string& uid, Pod& pod);
+  base::Status Enter(Pod& pod, Wanted wanted);
+  void Settle(const std::string& uid, Pod& pod, const base::Status& status);
+  void CloseOrOpen(Pod& pod);
+  void OnEngineDone(const std::string& uid, uint64_t asked);
+  bool HasMoved(Pod& pod) const;
+
+  void LookAround();  // namespaces that came or went
+  void Tick();
+  void WatchNamespaces();
+  void FindKubelet();
+  void SetNodeAddresses();
+  void OnProbe(const kernel::ProbeEvent& event);
+  void ForgetStrangers();
+  PodStatus StatusOf(const std::string& uid, const Pod& pod) const;
+
+  io::Loop& loop_;
+  const Options options_;
+  NodeContext node_;
+  KubeletFinder finder_;
+  KubeletStatus kubelet_;
+  uint64_t kubelet_id_ = 0;
+  std::unique_ptr<NodeAddresses> addresses_;
+  std::unique_ptr<NetnsWatch> watch_;
+  std::unique_ptr<ProbeEvents> probe_events_;
+  model::SnapshotPtr snapshot_;
+  Pods pods_;
+  std::vector<uint64_t> known_;  // cookies that a former agent left
+  io::Timer tick_;
+  // Lives as long as this: callbacks of the engine may come later.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace nodeward::capture

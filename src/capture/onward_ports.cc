@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/onward_ports.h"
+
+#include "absl/hash/hash.h"
+
+namespace nodeward::capture {
+namespace {
+
+// Preferred: 61000-65535, then 20000-32767. Reserve: 1024-19999.
+constexpr uint32_t kHighFirst = 61000;
+constexpr uint32_t kHighCount = 65536 - kHighFirst;
+constexpr uint32_t kMiddleFirst = 20000;
+constexpr uint32_t kPreferredCount = kHighCount + (32768 - kMiddleFirst);
+constexpr uint32_t kReserveFirst = 1024;
+constexpr uint32_t kReserveCount = kMiddleFirst - kReserveFirst;
+
+// Tries in the preferred ports before the reserve, and every n-th after.
+constexpr int kPreferredTries = 4;
+constexpr int kPreferredEvery = 4;
+// Neighbours looked at when the filter rejects a candidate. If it rejects them
+// all it is saturated, and a captured neighbour is no more likely than not.
+constexpr int kFiltered = 64;
+
+uint16_t PreferredPort(uint32_t n) {
+  n %= kPreferredCount;
+  return static_cast<uint16_t>(n < kHighCount ? kHighFirst + n
+                                              : kMiddleFirst + n - kHighCount);
+}
+
+uint16_t ReservePort(uint32_t n) {
+  return static_cast<uint16_t>(kReserveFirst + n % kReserveCount);
+}
+
+}  // namespace
+
+OnwardPorts::OnwardPorts()
+    : preferred_(0),
+      reserve_(0),
+      counts_(static_cast<uint16_t*>(std::calloc(kBuckets, sizeof(uint16_t)))) {
+  // Out of memory is the end anyway; a null filter would be a silent one.
+  if (counts_ == nullptr) std::abort();
+}
+
+uint16_t OnwardPorts::Candidate(const base::IpAddress& client, int attempt) {
+  const bool preferred =
+      attempt < kPreferredTries || attempt % kPreferredEvery == 0;
+  uint16_t port = 0;
+  for (int i = 0; i < kFiltered; ++i) {
+    port = preferred
+               ? PreferredPort(preferred_.fetch_add(1, std::memory_order_relaxed))
+               : ReservePort(reserve_.fetch_add(1, std::memory_order_relaxed));
+    if (!MayBeCaptured({client, port})) break;
+  }
+  return port;
+}
+
+size_t OnwardPorts::BucketOf(const base::Endpoint& client) {
+  const size_t shift = absl::Hash<base::IpAddress>()(client.address);
+  return (shift + client.port) % kBuckets;
+}
+
+void OnwardPorts::Count(const base::Endpoint& client, int by) {
+  std::atomic_ref<uint16_t> count(counts_.get()[BucketOf(client)]);
+  count.fetch_add(static_cast<uint16_t>(by), std::memory_order_relaxed);
+}
+
+bool OnwardPorts::MayBeCaptured(const base::Endpoint& client) const {
+  const std::atomic_ref<uint16_t> count(counts_.get()[BucketOf(client)]);
+  return count.load(std::memory_order_relaxed) != 0;
+}
+
+}  // namespace nodeward::capture

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+
+#include "base/handle.h"
+#include "base/ip.h"
+
+namespace nodeward::capture {
+
+// Source ports for onward connections of one pod. They are bound to the client's
+// own address, where the client itself uses ports from its ephemeral range
+// (32768-60999 unless configured); one of ours that equals the port of a
+// captured connection of that client would be answered by the captured socket.
+// So: ports outside that range, and none that the filter knows as captured.
+// Lock-free; any thread.
+class OnwardPorts {
+ public:
+  OnwardPorts();
+
+  // How many candidates are worth trying for one connection: with 28 000 open
+  // connections of one client to one application port, the chance that all of
+  // them are taken is below 1e-60.
+  static constexpr int kAttempts = 256;
+  // The candidate for try number `attempt` (from 0). Early ones come from where
+  // applications seldom listen: an application that binds a port of ours without
+  // SO_REUSEADDR would be refused it.
+  uint16_t Candidate(const base::IpAddress& client, int attempt);
+
+  // A counting filter: false positives only cost a port.
+  void Captured(const base::Endpoint& client) { Count(client, 1); }
+  void Released(const base::Endpoint& client) { Count(client, -1); }
+  bool MayBeCaptured(const base::Endpoint& client) const;
+
+ private:
+  // One bucket for every port of a client; clients are shifted against each
+  // other. Memory is the kernel's zero page until a bucket is touched.
+  static constexpr size_t kBuckets = 1 << 16;
+  static size_t BucketOf(const base::Endpoint& client);
+  void Count(const base::Endpoint& client, int by);
+
+  std::atomic<uint32_t> preferred_;
+  std::atomic<uint32_t> reserve_;
+  base::Handle<uint16_t, std::free> counts_;
+};
+
+}  // namespace nodeward::capture
