@@ -79,7 +79,7 @@ inline model::Identity Id(const std::string& service_account,
 inline Root NewRoot(const std::string& domain = "cluster.local") {
   base::StatusOr<Root> root =
       MakeRoot(domain, {.not_before = absl::Now() - absl::Minutes(1),
-                        .not_after = absl::Now() + absl::Hours(1)});
+                        .not_after = absl::Now() + absl::Hours(87600)});
   EXPECT_TRUE(root.ok()) << root.status();
   return *std::move(root);
 }
