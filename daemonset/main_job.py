@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "../test/netns"))
 # pylint: disable=wrong-import-position
 from harness import Capture, await_that, run  # noqa: E402
+from harness.mariadb import query  # noqa: E402
 from stage import Stage  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -161,14 +162,8 @@ class MainJob:
         self.terminal.section("other protocols: Redis, and MariaDB, whose "
                               "server speaks first")
         for pod in (stage.full, stage.legacy):
-            done = pod.run(
-                "mariadb", "--no-defaults", "--host=mariadb.mtls-test",
-                "--user=demo", "--password=demo", "--connect-timeout=10",
-                "--skip-column-names", "--batch", "--execute=SELECT 6 * 7",
-                check=False)
             self.step(f"MariaDB session of {pod.name}.{pod.namespace}: "
-                      "SELECT 6 * 7", "42", (done.stdout
-                                             or done.stderr).strip())
+                      "SELECT 6 * 7", "42", query(pod, "mariadb.mtls-test"))
             done = pod.run("redis-cli", "-h", "redis.mtls-test", "incr",
                            pod.namespace, check=False)
             self.step(f"Redis session of {pod.name}.{pod.namespace}: INCR",

@@ -9,11 +9,10 @@
 """
 import os
 
-from harness import Cluster, Process, await_that
+from harness import Cluster, await_that
+from harness.mariadb import Mariadb
 
 HEADERS = {"path": "/headers", "port": "http"}
-MARIADB = ["--no-defaults", "--user=root", "--innodb-buffer-pool-size=16M",
-           "--innodb-log-file-size=8M", "--skip-name-resolve"]
 
 
 class Stage:
@@ -24,7 +23,7 @@ class Stage:
         try:
             self.node_a = cluster.nodes["node-a"]
             self.node_b = cluster.nodes["node-b"]
-            self._prepare_mariadb()
+            self._database = Mariadb(cluster)
             terminal.note("namespaces full and mtls-test (opted in by label), "
                           "legacy (not)")
             cluster.namespace("full", mesh="enabled")
@@ -68,15 +67,6 @@ class Stage:
         service("mtls-test/redis", {"redis": (6379, 6379)})
         service("mtls-test/mariadb", {"mysql": (3306, 3306)})
 
-    def _prepare_mariadb(self):
-        """Its data folder; takes a few seconds, so it starts first."""
-        self.data = f"{self.cluster.folder}/mariadb"
-        os.makedirs(self.data)
-        self._install = Process(
-            ["mariadb-install-db", *MARIADB, f"--datadir={self.data}/data",
-             "--auth-root-authentication-method=normal", "--skip-test-db"],
-            f"{self.data}/install.log")
-
     def _start_programs(self):
         folder = self.cluster.folder
         self.httpbin.spawn(
@@ -88,17 +78,8 @@ class Stage:
                          "--dir", folder)
         for pod in (self.full, self.meshed, self.legacy, self.neighbour):
             pod.spawn("sleep", "3650d")
-        with open(f"{self.data}/users.sql", "w", encoding="ascii") as file:
-            file.write("CREATE USER demo@'%' IDENTIFIED BY 'demo';\n")
-        if self._install.wait(60) != 0:
-            raise RuntimeError("mariadb-install-db: " + self._install.output())
-        self.mariadb.spawn(
-            "mariadbd", *MARIADB, f"--datadir={self.data}/data",
-            "--port=3306", "--bind-address=*",
-            f"--socket={self.data}/socket", f"--pid-file={self.data}/pid",
-            f"--init-file={self.data}/users.sql")
-        for pod, port in ((self.httpbin, 80), (self.redis, 6379),
-                          (self.mariadb, 3306)):
+        self._database.start(self.mariadb)
+        for pod, port in ((self.httpbin, 80), (self.redis, 6379)):
             try:
                 await_that(f"{pod.full_name} listens on {port}", lambda at=pod,
                            number=port: _listens(at, number), 60)
