@@ -78,16 +78,25 @@ base::Status Inbound::AttachNew(uint64_t cookie, int netns_fd) {
   NODEWARD_ASSIGN(Instance instance, Load(cookie, -1));
   std::string path = PathOf(cookie);
   std::string aside = base::StrCat(path, kUnfinished);
+  base::Status status = AttachAside(aside, instance, ToNetns(cookie, netns_fd));
+  if (status.ok()) status = RenamePin(aside, path);
+  if (!status.ok()) {
+    (void)RemovePin(aside);
+    return status;
+  }
+  listeners_[cookie] = std::move(instance.listeners);
+  return base::OkStatus();
+}
+
+base::Status Inbound::AttachAside(const std::string& aside,
+                                  const Instance& instance,
+                                  const Attachment& to) {
   NODEWARD_TRY(RemovePin(aside));
   NODEWARD_TRY(MakePinDirectory(aside));
   NODEWARD_TRY(
       Pin(instance.listeners.get(), base::StrCat(aside, "/listeners")));
-  NODEWARD_ASSIGN(base::Fd link, kernel::Attach(instance.program.get(),
-                                                ToNetns(cookie, netns_fd)));
-  NODEWARD_TRY(Pin(link.get(), base::StrCat(aside, "/link")));
-  NODEWARD_TRY(RenamePin(aside, path));
-  listeners_[cookie] = std::move(instance.listeners);
-  return base::OkStatus();
+  NODEWARD_ASSIGN(base::Fd link, kernel::Attach(instance.program.get(), to));
+  return Pin(link.get(), base::StrCat(aside, "/link"));
 }
 
 base::Status Inbound::AttachAgain(uint64_t cookie, int netns_fd) {

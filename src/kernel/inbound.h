@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "base/fd.h"
 #include "base/status.h"
+#include "kernel/link.h"
 #include "kernel/object.h"
 
 namespace nodeward::kernel {
@@ -41,6 +42,9 @@ class Inbound {
   std::string PathOf(uint64_t cookie) const;
   // `listeners`: a map to take, or -1 for a new one.
   base::StatusOr<Instance> Load(uint64_t cookie, int listeners);
+  static base::Status AttachAside(const std::string& aside,
+                                  const Instance& instance,
+                                  const Attachment& to);
   base::Status AttachNew(uint64_t cookie, int netns_fd);
   base::Status AttachAgain(uint64_t cookie, int netns_fd);
 

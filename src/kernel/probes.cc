@@ -69,8 +69,7 @@ base::Status Probes::OpenMaps(const SharedMaps& maps) {
   NODEWARD_ASSIGN(addresses_,
                   (maps.Get<nodeward_address, uint32_t>("node_addresses")));
   for (const nodeward_probe_key& key : ports_.Keys())
-    written_ports_[key.cookie].push_back(
-        EndpointFromAbi(key.address, key.port));
+    written_ports_[key.cookie].insert(EndpointFromAbi(key.address, key.port));
   return base::OkStatus();
 }
 
@@ -88,8 +87,12 @@ base::Status Probes::Attach(uint64_t cookie, int ifindex, bool closed) {
   nodeward_veth veth{};
   veth.cookie = cookie;
   veth.closed = closed;
+  bool known = veths_.Get(ifindex).has_value();
   NODEWARD_TRY(veths_.Set(ifindex, veth));
-  return VethHook(directory_, ifindex).Attach(program_.get(), tcx_);
+  base::Status status =
+      VethHook(directory_, ifindex).Attach(program_.get(), tcx_);
+  if (!status.ok() && !known) NODEWARD_TRY(veths_.Erase(ifindex));
+  return status;
 }
 
 base::Status Probes::Detach(int ifindex) {
@@ -107,22 +110,19 @@ base::Status Probes::DetachPod(uint64_t cookie) {
 
 base::Status Probes::SetPorts(uint64_t cookie,
                               const std::vector<base::Endpoint>& ports) {
-  std::vector<base::Endpoint>& written = written_ports_[cookie];
-  for (auto it = written.begin(); it != written.end();) {
-    if (std::find(ports.begin(), ports.end(), *it) != ports.end()) {
-      ++it;
-      continue;
-    }
-    NODEWARD_TRY(ports_.Erase(KeyOf(cookie, *it)));
-    it = written.erase(it);
+  Ports& written = written_ports_[cookie];
+  Ports wanted(ports.begin(), ports.end());
+  for (const base::Endpoint& port : Ports(written)) {
+    if (wanted.contains(port)) continue;
+    NODEWARD_TRY(ports_.Erase(KeyOf(cookie, port)));
+    written.erase(port);
   }
-  for (const base::Endpoint& port : ports) {
-    if (std::find(written.begin(), written.end(), port) != written.end())
-      continue;
-    NODEWARD_TRY(base::Annotate(
-        ports_.Set(KeyOf(cookie, port), 1),
-        base::StrCat("exempt probes of ", port.ToString())));
-    written.push_back(port);
+  for (const base::Endpoint& port : wanted) {
+    if (written.contains(port)) continue;
+    NODEWARD_TRY(
+        base::Annotate(ports_.Set(KeyOf(cookie, port), 1),
+                       base::StrCat("exempt probes of ", port.ToString())));
+    written.insert(port);
   }
   if (written.empty()) written_ports_.erase(cookie);
   return base::OkStatus();

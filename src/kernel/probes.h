@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/handle.h"
 #include "base/ip.h"
 #include "base/status.h"
@@ -47,6 +48,7 @@ class Probes {
 
  private:
   using Ring = base::Handle<ring_buffer, ring_buffer__free>;
+  using Ports = absl::flat_hash_set<base::Endpoint>;
   using EventHandler = std::function<void(const ProbeEvent&)>;
 
   Probes() = default;
@@ -61,7 +63,7 @@ class Probes {
   Map<nodeward_probe_key, uint32_t> ports_;
   Map<uint64_t, uint32_t> cgroups_;
   Map<nodeward_address, uint32_t> addresses_;
-  absl::flat_hash_map<uint64_t, std::vector<base::Endpoint>> written_ports_;
+  absl::flat_hash_map<uint64_t, Ports> written_ports_;
   base::Fd events_map_;
   // On the heap: the ring keeps its address.
   std::unique_ptr<EventHandler> handler_;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/outbound.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
@@ -332,6 +334,23 @@ TEST_F(OutboundTest, SocketBoundToItsInterface) {
   ASSERT_EQ(setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5), 0);
   ASSERT_EQ(Connect(fd.get(), served6_), 0);
   ExpectCaptured(fd.get(), served6_, outbound6_.get());
+}
+
+TEST_F(OutboundTest, WhoMayNotLeaveItsInterfaceIsRefused) {
+  base::Fd server = test::Listen(peer_.netns, served4_);
+  base::Fd fd = pod_.netns.Socket(AF_INET);
+  ASSERT_EQ(setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5), 0);
+  int error = 0;
+  // Capabilities are a thread's; this one ends without its.
+  std::thread([&] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2] = {};
+    ASSERT_EQ(syscall(SYS_capset, &header, none), 0);
+    error = Connect(fd.get(), served4_);
+  }).join();
+  EXPECT_EQ(error, ECONNREFUSED);
+  EXPECT_FALSE(test::HasConnection(server.get()));
+  EXPECT_EQ(Counter("connect_failed"), 1u);
 }
 
 TEST_F(OutboundTest, SocketUsedAgainElsewhereForgetsItsFormerPeer) {
