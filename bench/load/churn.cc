@@ -52,11 +52,12 @@ class Churner {
         if (!Start(index)) return Fail("start a connection");
       }
     }
-    std::printf("{\"count\": %zu, \"total\": %zu, \"rate\": %.1f, "
-                "\"failed\": %d, %s}\n",
-                latencies_.size(), total_,
-                static_cast<double>(latencies_.size()) / options_.seconds,
-                failed_, latencies_.ToJson().c_str());
+    std::printf(
+        "{\"count\": %zu, \"total\": %zu, \"rate\": %.1f, "
+        "\"failed\": %d, %s}\n",
+        latencies_.size(), total_,
+        static_cast<double>(latencies_.size()) / options_.seconds, failed_,
+        latencies_.ToJson().c_str());
     return 0;
   }
 
