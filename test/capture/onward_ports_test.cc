@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/onward_ports.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace nodeward::capture {
+namespace {
+
+base::IpAddress Client(int n) {
+  return base::IpAddress::V4(htonl(0x0a000000u + static_cast<uint32_t>(n)));
+}
+
+TEST(OnwardPortsTest, KeepsOutOfTheEphemeralRange) {
+  OnwardPorts ports;
+  std::set<uint16_t> seen;
+  for (int i = 0; i < 100'000; ++i) {
+    const uint16_t port = ports.Candidate(Client(1), i % 256);
+    EXPECT_GE(port, 1024);
+    EXPECT_TRUE(port < 32768 || port >= 61000) << port;
+    seen.insert(port);
+  }
+  EXPECT_EQ(seen.size(), 65536u - 61000 + 32768 - 1024);
+}
+
+TEST(OnwardPortsTest, FirstCandidatesAreNoPortsOfServers) {
+  OnwardPorts ports;
+  for (int i = 0; i < 20'000; ++i) {
+    const uint16_t port = ports.Candidate(Client(1), 0);
+    EXPECT_TRUE(port >= 61000 || (port >= 20000 && port < 32768)) << port;
+  }
+}
+
+TEST(OnwardPortsTest, SkipsCapturedPortsOfThatClientUntilReleased) {
+  OnwardPorts ports;
+  for (uint16_t port = 61000; port < 61050; ++port) {
+    ports.Captured({Client(1), port});
+    ports.Captured({Client(1), port});
+  }
+  EXPECT_EQ(ports.Candidate(Client(1), 0), 61050);
+  OnwardPorts again;
+  again.Captured({Client(1), 61000});
+  again.Captured({Client(1), 61000});
+  again.Released({Client(1), 61000});
+  EXPECT_TRUE(again.MayBeCaptured({Client(1), 61000}));
+  again.Released({Client(1), 61000});
+  EXPECT_FALSE(again.MayBeCaptured({Client(1), 61000}));
+  EXPECT_EQ(again.Candidate(Client(1), 0), 61000);
+}
+
+TEST(OnwardPortsTest, SaturationDoesNotStopIt) {
+  OnwardPorts ports;
+  for (int port = 1; port < 65536; ++port) {
+    ports.Captured({Client(1), static_cast<uint16_t>(port)});
+  }
+  std::set<uint16_t> seen;
+  for (int attempt = 0; attempt < OnwardPorts::kAttempts; ++attempt) {
+    seen.insert(ports.Candidate(Client(1), attempt));
+  }
+  EXPECT_GT(seen.size(), 100u);
+}
+
+TEST(OnwardPortsTest, OneClientsFloodLeavesOthersMostPorts) {
+  OnwardPorts ports;
+  for (int port = 30'000; port < 40'000; ++port) {
+    ports.Captured({Client(1), static_cast<uint16_t>(port)});
+  }
+  int captured = 0;
+  for (int port = 1024; port < 32768; ++port) {
+    captured += ports.MayBeCaptured({Client(2), static_cast<uint16_t>(port)});
+  }
+  EXPECT_LE(captured, 10'000);
+}
+
+TEST(OnwardPortsTest, ThreadsGetDifferentPortsAndCountsAddUp) {
+  OnwardPorts ports;
+  constexpr int kThreads = 4;
+  constexpr int kEach = 4000;
+  std::vector<std::vector<uint16_t>> got(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        got[t].push_back(ports.Candidate(Client(1), 0));
+        const auto port = static_cast<uint16_t>(50'000 + i % 16);
+        ports.Captured({Client(2), port});
+        ports.Released({Client(2), port});
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<uint16_t> all;
+  for (const auto& each : got) all.insert(each.begin(), each.end());
+  EXPECT_EQ(all.size(), static_cast<size_t>(kThreads * kEach));
+  for (uint16_t port = 50'000; port < 50'016; ++port) {
+    EXPECT_FALSE(ports.MayBeCaptured({Client(2), port}));
+  }
+}
+
+}  // namespace
+}  // namespace nodeward::capture
