@@ -94,7 +94,8 @@ class Agent:
     def uninstall(self):
         """Takes every hook, pin and rule away."""
         return run(*self.node.enter(
-            self.binary, "uninstall", "--node", "--bpf-dir", self.bpf_dir),
+            self.binary, "uninstall", "--node", "--bpf-dir", self.bpf_dir,
+            "--run-dir", self.run_dir),
             check=False, timeout=60)
 
     def log_path(self):
@@ -120,7 +121,7 @@ class Agent:
         """How the agent shows what went from pod to pod: "√", the reason why
         it is not secured, or None when there is no such edge."""
         done = self.command("edges", "-o", "json")
-        for row in json.loads(done.stdout)["edges"]:
+        for row in json.loads(done.stdout):
             if (row["src_namespace"], row["src"]) == (
                     source.namespace, source.name) \
                     and (row["dst_namespace"], row["dst"]) == (
