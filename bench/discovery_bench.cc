@@ -4,6 +4,7 @@
 // change of one pod among them.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "benchmark/benchmark.h"
 #include "discovery/source.h"
@@ -83,7 +85,9 @@ class Folder {
 };
 
 std::unique_ptr<Source> Watch(io::Loop& loop, const Folder& folder) {
-  auto source = WatchManifests(loop, {.directory = folder.path().string()});
+  ManifestOptions options;
+  options.directory = folder.path().string();
+  auto source = WatchManifests(loop, std::move(options));
   if (!source.ok()) {
     std::fprintf(stderr, "%s\n", source.status().ToString().c_str());
     std::abort();

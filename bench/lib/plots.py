@@ -19,7 +19,7 @@ def draw_all(folder, scenarios, results):
     rows = results.rows(scenarios)
     drawn = []
     for name, title, draw in (
-            ("throughput", "Against sidecars", _main_bars),
+            ("overview", "Against sidecars", _main_bars),
             ("latency", "Latency percentiles", _latencies),
             ("pods", "Memory over number of pods", _pods),
             *[(scenario.name, scenario.title, _bars_of(scenario))

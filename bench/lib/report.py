@@ -19,6 +19,15 @@ def report(machine, scenarios, results, plots):
     return "\n".join(part for part in parts if part)
 
 
+def summary(machine, scenarios, results):
+    """summary.md: the goals alone, for the README."""
+    return (f"Measured on {machine['date'].partition(' ')[0]}: "
+            f"{machine['machine']}; {machine['system']}; "
+            f"`{machine['command']}`.\n\n" +
+            goals_table(results.rows(scenarios), scenarios) +
+            "\n![Against sidecars](bench/results/latest/overview.png)\n")
+
+
 def _head(machine):
     versions = ", ".join(f"{name} {version}" for name, version in
                          machine["versions"].items())

@@ -12,7 +12,7 @@ from lib.plan import Plan
 from lib.plots import draw_all
 from lib.process import Failure
 from lib.progress import Progress
-from lib.report import goals_table, report
+from lib.report import goals_table, report, summary
 from lib.results import Results
 from lib.runner import run_all
 from lib.systems import PEERS
@@ -80,6 +80,8 @@ def _write(options, description, scenarios, results, progress):
     plots = draw_all(folder, scenarios, results)
     (folder / "report.md").write_text(
         report(description, scenarios, results, plots))
+    (folder / "summary.md").write_text(
+        summary(description, scenarios, results))
     if not options.results:
         link = RESULTS / "latest.new"
         link.unlink(missing_ok=True)
