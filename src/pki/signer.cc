@@ -50,6 +50,12 @@ bool AddExtension(X509* cert, X509* issuer, int nid, const char* value) {
   return extension != nullptr && X509_add_ext(cert, extension.get(), -1) == 1;
 }
 
+// A root that an operator brought may have no key identifier to point to.
+bool AddAuthorityKey(X509* cert, X509* issuer) {
+  return X509_get0_subject_key_id(issuer) == nullptr ||
+         AddExtension(cert, issuer, NID_authority_key_identifier, "keyid");
+}
+
 // The parts that roots and leaves have in common.
 base::StatusOr<Cert> Start(EVP_PKEY* key, const Validity& validity) {
   Cert cert(X509_new());
@@ -124,8 +130,7 @@ base::StatusOr<Certificate> SignLeaf(const Root& root, evp_pkey_st* key,
       !AddExtension(cert.get(), issuer, NID_basic_constraints,
                     "critical,CA:FALSE") ||
       !AddExtension(cert.get(), issuer, NID_subject_key_identifier, "hash") ||
-      !AddExtension(cert.get(), issuer, NID_authority_key_identifier,
-                    "keyid") ||
+      !AddAuthorityKey(cert.get(), issuer) ||
       X509_add_ext(cert.get(), name.get(), -1) != 1 ||
       X509_sign(cert.get(), root.key.native(), EVP_sha256()) == 0) {
     return OpenSslStatus("sign certificate");

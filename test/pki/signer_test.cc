@@ -78,5 +78,21 @@ TEST(SignLeaf, GivesEveryLeafALargeSerialOfItsOwn) {
   EXPECT_EQ(serials.size(), 100u);
 }
 
+TEST(SignLeaf, NeedsNoKeyIdentifierInTheRoot) {
+  const Root proper = NewRoot();
+  PrivateKey key = *PrivateKey::GenerateP256();
+  const Certificate bare = Forge(proper, key,
+                                 {.basic_constraints = "CA:TRUE",
+                                  .key_usage = "keyCertSign",
+                                  .organization = "bare"});
+  const Root root{bare, std::move(key)};
+  const PrivateKey leaf_key = *PrivateKey::GenerateP256();
+  const base::StatusOr<Certificate> leaf = SignLeaf(
+      root, leaf_key.native(), Id("a"),
+      {.not_before = absl::Now(), .not_after = absl::Now() + absl::Hours(1)});
+  ASSERT_TRUE(leaf.ok()) << leaf.status();
+  EXPECT_EQ(leaf->Issuer(), "O=bare");
+}
+
 }  // namespace
 }  // namespace nodeward::pki
