@@ -62,12 +62,18 @@ class Bench:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         self.progress.say("cleaning up")
+        # Each step, whatever becomes of the others.
+        agents = [agent.uninstall for agent in self._agents]
         if self._mesh:
-            self._mesh.uninstall()
-        for agent in self._agents:
-            agent.uninstall()
-        Process.stop_all()
-        self.network.remove()
+            agents.append(self._mesh.uninstall)
+        for step in (*agents, Process.stop_all, self.network.remove,
+                     self._remove_folders):
+            try:
+                step()
+            except (Failure, OSError) as failure:
+                self.progress.say(f"  {failure}")
+
+    def _remove_folders(self):
         if self._bpf:
             run("umount", "-l", self._bpf, check=False)
         if self.cgroups:

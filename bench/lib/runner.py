@@ -13,7 +13,10 @@ def run_all(bench, scenarios, systems, results):
                                    if name in scenario.systems], results)
         following = scenarios[index + 1:index + 2]
         if not following or type(following[0]) is not type(scenario):
-            scenario.finish(bench)
+            try:
+                scenario.finish(bench)
+            except Failure as failure:
+                results.failures.append(f"end of {scenario.name}: {failure}")
 
 
 def _run_one(bench, scenario, systems, results):
@@ -31,7 +34,7 @@ def _run_one(bench, scenario, systems, results):
                 results.skip(scenario, name, reason)
                 bench.progress.say(f"  {name}: {reason}")
                 left.remove(name)
-            except Failure as failure:
+            except (Failure, OSError, ValueError, KeyError) as failure:
                 results.fail(scenario, name, failure)
                 bench.progress.say(f"  {name}: FAILED: {failure}")
                 left.remove(name)

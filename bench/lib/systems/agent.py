@@ -119,8 +119,8 @@ class Agent:
     def uninstall(self):
         """Takes the hooks away; best effort, at the end of a run."""
         self.stop()
-        run(self.bench.nodeward, "uninstall", "--node",
-            f"node-{self.node.name}", "--bpf-dir", self.bpf_dir,
+        run(self.bench.nodeward, "uninstall", "--node", "--run-dir",
+            self.folder / "run", "--bpf-dir", self.bpf_dir,
             netns=self.node.netns, check=False)
 
     def status(self, *words):
