@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+#include "base/json.h"
+#include "base/status.h"
+
+namespace nodeward::cli {
+
+// What a command may touch of the world, so that commands can be tested.
+struct Environment {
+  std::ostream& out;
+  std::ostream& err;
+  std::string run_dir;  // where --run-dir does not say otherwise
+  std::function<int(const agent::Config&)> run_agent;
+  std::function<base::StatusOr<base::Json>(const std::string& run_dir,
+                                           const std::string& command,
+                                           const base::Json& args)>
+      ask_agent;
+  std::function<base::StatusOr<std::vector<std::string>>(
+      const std::string& bpf_dir)>
+      remove_everything;
+};
+
+// This process's own.
+Environment ProcessEnvironment();
+
+// What commands return: the exit status, or an error, which is 1.
+inline constexpr int kOk = 0;
+inline constexpr int kProblem = 1;
+inline constexpr int kUsage = 2;
+
+}  // namespace nodeward::cli

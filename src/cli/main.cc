@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CLI11 lives here alone: it reports by throwing, and Run catches it all.
+#include "cli/main.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "agent/settings.h"
+#include "base/text.h"
+#include "cli/completion.h"
+#include "cli/edges.h"
+#include "cli/run_agent.h"
+#include "cli/status.h"
+#include "cli/uninstall.h"
+#include "cli/version.h"
+
+namespace nodeward::cli {
+namespace {
+
+using base::StrCat;
+
+// The parser, and the options that it fills.
+struct CommandLine {
+  explicit CommandLine(const Environment& environment);
+
+  CLI::App* AddCommand(const std::string& name, const std::string& help,
+                       const std::string& examples);
+  void AddAgent();
+  void AddEdges();
+  void AddStatus();
+  void AddUninstall();
+  void AddCompletion();
+  std::vector<CommandWords> Words() const;
+
+  CLI::App app{"Mutual TLS for pods, without sidecars.", "nodeward"};
+  std::string run_dir;
+  bool show_version = false;
+  AgentOptions agent;
+  EdgesOptions edges;
+  StatusOptions status;
+  UninstallOptions uninstall;
+  std::string shell;
+};
+
+void AddRunDir(CLI::App* command, std::string* run_dir) {
+  command
+      ->add_option("--run-dir", *run_dir,
+                   "The agent's runDir (environment: NODEWARD_RUN_DIR)")
+      ->type_name("DIR");
+}
+
+CommandLine::CommandLine(const Environment& environment)
+    : run_dir(environment.run_dir) {
+  app.require_subcommand(0, 1);
+  app.add_flag("--version", show_version, "Print the version and exit");
+  AddRunDir(&app, &run_dir);
+  AddAgent();
+  AddEdges();
+  AddStatus();
+  AddUninstall();
+  AddCommand("version", "Print the version", "nodeward version");
+  AddCompletion();
+  app.footer("nodeward COMMAND --help tells more about each.");
+}
+
+CLI::App* CommandLine::AddCommand(const std::string& name,
+                                  const std::string& help,
+                                  const std::string& examples) {
+  CLI::App* const command = app.add_subcommand(name, help);
+  std::string footer = "Examples:\n  ";
+  for (const char c : examples) {
+    footer += c;
+    if (c == '\n') footer += "  ";
+  }
+  command->footer(footer);
+  return command;
+}
+
+void CommandLine::AddAgent() {
+  CLI::App* const command = AddCommand(
+      "agent", "Run the agent of this node until SIGTERM or SIGINT", "");
+  command->add_option("--config", agent.config, "YAML file of settings")
+      ->type_name("FILE");
+  for (const agent::Setting& setting : agent::Settings()) {
+    const std::string key(setting.key);
+    // Shown by SettingsHelp instead.
+    command
+        ->add_option_function<std::string>(
+            agent::FlagOf(key),
+            [this, key](const std::string& value) { agent.flags[key] = value; })
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->group("");
+  }
+  command->footer(StrCat(
+      "Settings: each is a flag and a key of the file; a flag beats the "
+      "file.\n",
+      agent::SettingsHelp(),
+      "\nExamples:\n"
+      "  nodeward agent --config /etc/nodeward/config.yaml\n"
+      "  nodeward agent --config node-a.yaml --node node-a --log-level debug\n"
+      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n\n"
+      "A file:\n"
+      "  node: node-a\n"
+      "  source: {manifests: /etc/nodeward/manifests}\n"
+      "  ca: {embedded: /var/lib/nodeward/ca}\n"
+      "  log: {level: info, format: json}"));
+}
+
+void CommandLine::AddEdges() {
+  CLI::App* const command = AddCommand(
+      "edges", "Show who speaks to whom here, and whether it is secured",
+      "nodeward edges\n"
+      "nodeward edges -n emojivoto -o wide\n"
+      "nodeward edges -o json\n\n"
+      "SECURED is √ only when every connection open now or ended within ten\n"
+      "minutes was mutual TLS with both identities verified; else it says why\n"
+      "not.");
+  AddRunDir(command, &run_dir);
+  command
+      ->add_option("-n,--namespace", edges.name_space,
+                   "Only edges with an end in this namespace")
+      ->type_name("NS");
+  command->add_option("-o,--output", edges.output, "table, wide or json")
+      ->check(CLI::IsMember({"table", "wide", "json"}))
+      ->type_name("FORMAT");
+}
+
+void CommandLine::AddStatus() {
+  CLI::App* const command = AddCommand(
+      "status",
+      "Show this node's pods, why each is in the mesh or not, and "
+      "the agent",
+      "nodeward status\n"
+      "nodeward status -n mtls-test\n"
+      "nodeward status -n mtls-test httpbin-7d4f9-abcde\n"
+      "nodeward status -o json\n\n"
+      "The exit status is 1 when a pod shown is pending or failed, or a\n"
+      "problem closes something.");
+  AddRunDir(command, &run_dir);
+  command
+      ->add_option("-n,--namespace", status.name_space,
+                   "Only pods of this namespace")
+      ->type_name("NS");
+  command->add_option("-o,--output", status.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  command->add_option("POD", status.pod, "Only this pod (POD or NS/POD)")
+      ->type_name("");
+}
+
+void CommandLine::AddUninstall() {
+  CLI::App* const command = AddCommand(
+      "uninstall", "Take every hook, pin, rule and sysctl off this node",
+      "nodeward uninstall --node\n"
+      "nodeward uninstall --node --bpf-dir /sys/fs/bpf/other");
+  uninstall.bpf_dir = agent::FindSetting("bpfDir")->fallback;
+  AddRunDir(command, &run_dir);
+  command->add_flag("--node", uninstall.node, "Everything on this node");
+  command
+      ->add_option("--bpf-dir", uninstall.bpf_dir,
+                   "Where the agent pinned its BPF programs")
+      ->type_name("DIR")
+      ->capture_default_str();
+}
+
+void CommandLine::AddCompletion() {
+  CLI::App* const command = AddCommand(
+      "completion", "Print the completion script of a shell",
+      "source <(nodeward completion bash)\n"
+      "nodeward completion zsh > ~/.zfunc/_nodeward\n"
+      "nodeward completion fish > ~/.config/fish/completions/nodeward.fish");
+  command->add_option("SHELL", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->type_name("");
+}
+
+CommandWords WordsOf(const CLI::App& command, const std::string& name) {
+  CommandWords words{name, command.get_description(), {}};
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& one : option->get_lnames()) {
+      words.options.push_back("--" + one);
+    }
+    for (const std::string& one : option->get_snames()) {
+      words.options.push_back("-" + one);
+    }
+  }
+  return words;
+}
+
+std::vector<CommandWords> CommandLine::Words() const {
+  std::vector<CommandWords> all = {WordsOf(app, "")};
+  for (const CLI::App* command : app.get_subcommands({})) {
+    all.push_back(WordsOf(*command, command->get_name()));
+  }
+  return all;
+}
+
+base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
+                             const std::string& command) {
+  if (command == "agent") {
+    if (line.app.count("--run-dir") > 0) {
+      line.agent.flags.emplace("runDir", line.run_dir);
+    }
+    return RunAgent(environment, line.agent);
+  }
+  if (command == "edges") {
+    line.edges.run_dir = line.run_dir;
+    return Edges(environment, line.edges);
+  }
+  if (command == "status") {
+    line.status.run_dir = line.run_dir;
+    return ShowStatus(environment, line.status);
+  }
+  if (command == "uninstall") {
+    line.uninstall.run_dir = line.run_dir;
+    return Uninstall(environment, line.uninstall);
+  }
+  if (command == "completion") {
+    return PrintCompletion(environment, line.shell, line.Words());
+  }
+  return ShowVersion(environment);
+}
+
+int Report(Environment& environment, const std::string& command,
+           const base::StatusOr<int>& result) {
+  if (result.ok()) return *result;
+  const std::string message(result.status().message());
+  // Several mistakes come a line each.
+  const bool many = message.find('\n') != std::string::npos;
+  environment.err << "nodeward " << command << (many ? ":\n" : ": ") << message
+                  << "\n";
+  return kProblem;
+}
+
+int Parse(Environment& environment, std::vector<std::string> arguments) {
+  CommandLine line(environment);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    line.app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      line.app.exit(error, environment.out, environment.err);
+      return kOk;
+    }
+    const auto chosen = line.app.get_subcommands();
+    const std::string name =
+        chosen.empty() ? "nodeward" : "nodeward " + chosen[0]->get_name();
+    environment.err << name << ": " << error.what() << "\n"
+                    << "See " << name << " --help.\n";
+    return kUsage;
+  }
+  if (line.show_version) return ShowVersion(environment);
+  const auto chosen = line.app.get_subcommands();
+  if (chosen.empty()) {
+    environment.err << line.app.help();
+    return kUsage;
+  }
+  const std::string command = chosen[0]->get_name();
+  return Report(environment, command, Dispatch(environment, line, command));
+}
+
+}  // namespace
+
+int Run(Environment& environment, const std::vector<std::string>& arguments) {
+  try {
+    const int status = Parse(environment, arguments);
+    environment.out.flush();
+    return status;
+  } catch (const std::exception& error) {
+    environment.err << "nodeward: " << error.what() << "\n";
+    return kProblem;
+  }
+}
+
+int Main(int argc, char** argv) {
+  Environment environment = ProcessEnvironment();
+  return Run(environment,
+             std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+}
+
+}  // namespace nodeward::cli
