@@ -454,6 +454,13 @@ void Session::Forget(int32_t id) {
   if (stream != nullptr) stream->user = nullptr;
 }
 
+void Session::Abandon(uint32_t code) {
+  auto streams = std::exchange(streams_, {});
+  for (auto& [id, stream] : streams) {
+    if (stream->user != nullptr) stream->user->OnClose(code);
+  }
+}
+
 void Session::Ping() {
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
 }

@@ -156,6 +156,10 @@ class Session {
   // The stream's user is no more; what still comes is dropped.
   void Forget(int32_t stream);
 
+  // The connection is gone: every stream's user hears OnClose(code), and
+  // nothing is to be called afterwards but the destructor.
+  void Abandon(uint32_t code);
+
   void Ping();
   // GOAWAY that lets streams already under way end (RFC 9113 6.8): the notice
   // first, the number of the last stream once the peer has answered a PING.

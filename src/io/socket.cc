@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace nodeward::io {
@@ -45,12 +47,34 @@ Transfer Write(int fd, base::ByteSpan bytes) {
   return FromErrno();
 }
 
-std::optional<base::Fd> Accept(int listener, base::Endpoint* peer) {
+Transfer WriteGathered(int fd, std::span<const base::ByteSpan> pieces) {
+  // ByteSpan is {pointer, size}, but nothing promises that it is laid out as
+  // iovec is.
+  constexpr size_t kPieces = 64;
+  iovec vectors[kPieces];
+  const size_t count = std::min(pieces.size(), kPieces);
+  for (size_t i = 0; i < count; ++i) {
+    vectors[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
+  }
+  msghdr message{};
+  message.msg_iov = vectors;
+  message.msg_iovlen = count;
+  const ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
+  if (n >= 0) return {Progress::kBytes, static_cast<size_t>(n)};
+  return FromErrno();
+}
+
+std::optional<base::Fd> Accept(int listener, base::Endpoint* peer,
+                               int* error) {
   sockaddr_storage address{};
   socklen_t length = sizeof(address);
   base::Fd fd(accept4(listener, reinterpret_cast<sockaddr*>(&address), &length,
                       SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!fd.valid()) return std::nullopt;
+  if (!fd.valid()) {
+    if (error != nullptr) *error = errno;
+    return std::nullopt;
+  }
+  if (error != nullptr) *error = 0;
   auto endpoint = base::Endpoint::FromSockaddr(address);
   if (!endpoint.ok()) return std::nullopt;
   *peer = *endpoint;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "absl/time/time.h"
@@ -31,10 +32,15 @@ struct Transfer {
 Transfer Read(int fd, base::MutableByteSpan buffer);
 Transfer Peek(int fd, base::MutableByteSpan buffer);  // leaves the bytes unread
 Transfer Write(int fd, base::ByteSpan bytes);
+// All of `pieces` in their order with one system call; at most 64 of them.
+Transfer WriteGathered(int fd, std::span<const base::ByteSpan> pieces);
 
 // One connection from a listener, non-blocking and close-on-exec; no value when
-// none waits. A connection that died in the queue counts as none.
-std::optional<base::Fd> Accept(int listener, base::Endpoint* peer);
+// none waits. A connection that died in the queue counts as none. `error` (may
+// be null) gets errno when there is no value: EMFILE and ENFILE mean that a
+// connection waits and cannot be taken.
+std::optional<base::Fd> Accept(int listener, base::Endpoint* peer,
+                               int* error = nullptr);
 
 base::StatusOr<base::Endpoint> LocalEndpoint(int fd);
 base::StatusOr<base::Endpoint> PeerEndpoint(int fd);

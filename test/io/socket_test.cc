@@ -51,6 +51,26 @@ Pair Connect() {
   return pair;
 }
 
+TEST(Socket, WriteGatheredKeepsTheOrder) {
+  Pair pair = Connect();
+  const std::array<base::ByteSpan, 3> pieces = {
+      base::AsBytes("one "), base::AsBytes("two "), base::AsBytes("three")};
+  EXPECT_EQ(WriteGathered(pair.client.get(), pieces).count, 13u);
+  ASSERT_TRUE(Await(pair.server.get(), POLLIN));
+  std::array<uint8_t, 32> buffer;
+  const Transfer read = Read(pair.server.get(), buffer);
+  EXPECT_EQ(base::AsText({buffer.data(), read.count}), "one two three");
+}
+
+TEST(Socket, AcceptTellsWhyThereIsNone) {
+  base::Endpoint at;
+  const base::Fd listener = Listen(&at);
+  base::Endpoint peer;
+  int error = 0;
+  EXPECT_FALSE(Accept(listener.get(), &peer, &error).has_value());
+  EXPECT_EQ(error, EAGAIN);
+}
+
 TEST(Socket, ReadTellsBytesWouldBlockAndEndApart) {
   Pair pair = Connect();
   std::array<uint8_t, 16> buffer;

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hbone/inbound_plain.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "hbone/mesh_view.h"
+#include "hbone/worker.h"
+#include "io/socket.h"
+#include "policy/verdict.h"
+#include "tls/client_hello.h"
+
+namespace nodeward::hbone {
+namespace {
+
+using observe::Outcome;
+using observe::Security;
+
+// A ClientHello with the headers of the records it comes in.
+constexpr size_t kPeekBytes = tls::kMaxClientHello + 1024;
+
+bool IsReserved(uint16_t port) {
+  return port == 15001 || port == 15006 || port == 15008;
+}
+
+}  // namespace
+
+void InboundPlain::Accept(Worker* worker, Pod* pod, base::Fd fd,
+                          const base::Endpoint& peer) {
+  auto made = std::make_unique<InboundPlain>(worker, pod, peer);
+  static_cast<InboundPlain*>(pod->Adopt(std::move(made)))
+      ->Start(std::move(fd));
+}
+
+InboundPlain::InboundPlain(Worker* worker, Pod* pod,
+                           const base::Endpoint& peer)
+    : Member(worker, pod, Kind::kInbound),
+      record_(worker->flows(), worker->NextFlowId(),
+              observe::Reporter::kDestination, worker->now()),
+      client_(std::make_unique<TcpChannel>(&worker->workshop(), this)),
+      timer_(worker->workshop().loop(), [this] { OnTimer(); }),
+      dial_deadline_(worker->workshop().loop(), [this] {
+        Finish(Outcome::kUpstreamTimeout, "the application: no answer", true);
+      }) {
+  observe::Flow& flow = record_.flow();
+  flow.source = peer;
+  flow.destination_workload = pod->workload();
+}
+
+void InboundPlain::Start(base::Fd fd) {
+  const auto local = io::LocalEndpoint(fd.get());
+  const base::Status opened =
+      local.ok() ? client_->Open(std::move(fd), false) : local.status();
+  if (!opened.ok()) {
+    return Finish(Outcome::kLimit, std::string(opened.message()), true);
+  }
+  local_ = *local;
+  captured_ = true;
+  observe::Flow& flow = record_.flow();
+  pod_->network().Captured(flow.source);
+  flow.destination = flow.upstream = local_;
+  if (IsReserved(local_.port)) {
+    return Finish(Outcome::kReservedPort,
+                  base::StrCat("port ", local_.port, " is the mesh's own"),
+                  true);
+  }
+  if (pod_->workload() == nullptr || worker_->mesh() == nullptr) {
+    return Finish(Outcome::kNoRoute, "this pod is not known", true);
+  }
+  flow.source_workload = worker_->mesh()->FindOwner(flow.source.address);
+  flow.service =
+      worker_->mesh()->FindServing(*pod_->workload(), local_.port);
+  Consider();
+}
+
+bool InboundPlain::AdmitsPlaintext() {
+  if (pod_->workload() == nullptr) return false;
+  const policy::Verdict verdict = policy::Admit(
+      worker_->mesh()->snapshot(), *pod_->workload(),
+      {record_.flow().source.address, std::nullopt, local_.port});
+  mode_ = verdict.mtls;
+  plaintext_ = verdict.allow;
+  record_.flow().policy = verdict.policy;
+  return plaintext_;
+}
+
+void InboundPlain::Consider() {
+  if (!AdmitsPlaintext()) {
+    application_.reset();
+    dial_deadline_.Cancel();
+    timer_.Set(worker_->options().silent_deadline);
+    return;
+  }
+  if (mode_ == model::MtlsMode::kDisable) return Pass(Security::kPlaintext);
+  const auto traits = worker_->mesh()->snapshot().TraitsOf(*pod_->workload(),
+                                                          local_.port);
+  sniff_over_ = traits.no_sniff_wait;
+  timer_.Set(sniff_over_ ? worker_->options().silent_deadline
+                         : worker_->options().sniff_wait);
+  Dial();
+}
+
+void InboundPlain::OnTimer() {
+  switch (state_) {
+    case State::kSniffing:
+      break;
+    case State::kHandshaking:
+      return Finish(Outcome::kTlsFailure, "TLS handshake: no end in time",
+                    true);
+    default:
+      return;
+  }
+  if (plaintext_ && !sniff_over_) {
+    sniff_over_ = true;
+    timer_.Set(worker_->options().silent_deadline);
+    return Sniff();
+  }
+  const io::Transfer seen = io::Peek(
+      client_->fd(), worker_->workshop().plain_room().first(1));
+  if (plaintext_) {
+    // Half a ClientHello is not one of the mesh; silence goes on for as long
+    // as both sides like.
+    if (seen.progress == io::Progress::kBytes) Pass(Security::kPlaintext);
+    return;
+  }
+  if (seen.progress == io::Progress::kBytes) return DenyPlaintext();
+  Finish(Outcome::kSilent, "no first byte in time", true);
+}
+
+void InboundPlain::Sniff() {
+  const base::MutableByteSpan room =
+      worker_->workshop().plain_room().first(kPeekBytes);
+  const bool server_first = plaintext_ && sniff_over_ &&
+                            application_ != nullptr &&
+                            !application_->connecting() &&
+                            application_->readable();
+  const io::Transfer seen = io::Peek(client_->fd(), room);
+  switch (seen.progress) {
+    case io::Progress::kReset:
+      return Finish(Outcome::kReset, "the client went away", true);
+    case io::Progress::kEnd:
+      if (plaintext_) return Pass(Security::kPlaintext);
+      return Finish(Outcome::kSilent, "the client ended without a byte", true);
+    case io::Progress::kWouldBlock:
+      return server_first ? Pass(Security::kPlaintext) : void();
+    case io::Progress::kBytes:
+      break;
+  }
+  const tls::Sniffed sniffed =
+      tls::SniffClientHello(room.first(seen.count));
+  switch (sniffed.kind) {
+    case tls::Sniffed::Kind::kNeedMore:
+      if (server_first) return Pass(Security::kPlaintext);
+      // Not for ever: the beginning of a ClientHello may be anything.
+      if (!timer_.pending()) timer_.Set(worker_->options().silent_deadline);
+      return;
+    case tls::Sniffed::Kind::kNotTls:
+      return plaintext_ ? Pass(Security::kPlaintext) : DenyPlaintext();
+    case tls::Sniffed::Kind::kTls:
+      if (sniffed.is_mesh() && mode_ != model::MtlsMode::kDisable) {
+        return Terminate();
+      }
+      return plaintext_ ? Pass(Security::kPassthroughTls) : DenyPlaintext();
+  }
+}
+
+void InboundPlain::DenyPlaintext() {
+  policy::Verdict verdict;
+  if (pod_->workload() != nullptr) {
+    verdict = policy::Admit(
+        worker_->mesh()->snapshot(), *pod_->workload(),
+        {record_.flow().source.address, std::nullopt, local_.port});
+  }
+  Finish(Outcome::kDeniedPlaintext, verdict.reason, true);
+}
+
+void InboundPlain::Pass(Security security) {
+  state_ = State::kDialing;
+  timer_.Cancel();
+  record_.flow().security = security;
+  if (application_ == nullptr) return Dial();
+  CheckDial();
+}
+
+void InboundPlain::Terminate() {
+  auto context = worker_->contexts().Find(
+      pod_->workload()->identity, tls::Role::kServer,
+      tls::Context::Options::Alpn::kIstio);
+  if (context == nullptr) {
+    return Finish(Outcome::kNoCredential, "no certificate yet for this pod",
+                  true);
+  }
+  state_ = State::kHandshaking;
+  record_.flow().security = Security::kMutualTls;
+  timer_.Set(worker_->options().handshake_timeout);
+  base::Fd fd = client_->Release();
+  auto tls = std::make_unique<TlsChannel>(&worker_->workshop(), this,
+                                          std::move(context),
+                                          std::vector<model::Identity>{});
+  tls_ = tls.get();
+  // Its first edge brings the bytes that were only looked at.
+  const base::Status opened = tls_->Open(std::move(fd), false);
+  sniffed_ = std::exchange(client_, std::move(tls));
+  if (!opened.ok()) {
+    Finish(Outcome::kLimit, std::string(opened.message()), true);
+  }
+}
+
+void InboundPlain::Handshake() {
+  switch (tls_->Handshake()) {
+    case TlsChannel::Progress::kWaiting:
+      return;
+    case TlsChannel::Progress::kFailed:
+      // An ordinary close lets the alert arrive.
+      return Finish(Outcome::kTlsFailure,
+                    std::string(tls_->error().message()), false);
+    case TlsChannel::Progress::kDone:
+      break;
+  }
+  timer_.Cancel();
+  identity_ = tls_->session()->peer();
+  observe::Flow& flow = record_.flow();
+  flow.source_identity = identity_;
+  flow.destination_identity = pod_->workload()->identity;
+  const policy::Verdict verdict =
+      policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
+                    {flow.source.address, identity_, local_.port});
+  flow.policy = verdict.policy;
+  if (!verdict.allow) {
+    return Finish(Outcome::kDeniedPolicy, verdict.reason, true);
+  }
+  state_ = State::kDialing;
+  if (application_ == nullptr) return Dial();
+  CheckDial();
+}
+
+void InboundPlain::Dial() {
+  if (application_ != nullptr) return;
+  auto fd =
+      pod_->network().ConnectOnward(record_.flow().source.address, local_);
+  base::Status status = fd.status();
+  if (status.ok()) {
+    application_ = std::make_unique<TcpChannel>(&worker_->workshop(), this);
+    status = application_->Open(*std::move(fd), true);
+  }
+  if (!status.ok()) {
+    return Finish(Outcome::kUpstreamRefused, std::string(status.message()),
+                  true);
+  }
+  dial_deadline_.Set(worker_->options().connect_timeout);
+}
+
+void InboundPlain::CheckDial() {
+  if (application_ == nullptr || application_->connecting()) return;
+  dial_deadline_.Cancel();
+  if (application_->broken()) {
+    const bool late =
+        application_->error().code() == absl::StatusCode::kDeadlineExceeded;
+    return Finish(late ? Outcome::kUpstreamTimeout : Outcome::kUpstreamRefused,
+                  std::string(application_->error().message()), true);
+  }
+  if (state_ == State::kDialing) Relaying();
+}
+
+void InboundPlain::Relaying() {
+  state_ = State::kRelaying;
+  record_.Open();
+  relay_.emplace(&worker_->workshop(), client_.get(), application_.get(),
+                 this);
+  relay_->Start();
+}
+
+void InboundPlain::OnChannel() {
+  if (state_ == State::kOver) return;
+  if (client_->failing() && state_ != State::kHandshaking) {
+    return Finish(Outcome::kReset, "the client went away", true);
+  }
+  if (state_ == State::kSniffing) {
+    CheckDial();
+    if (state_ == State::kSniffing) Sniff();
+  } else if (state_ == State::kHandshaking) {
+    Handshake();
+  } else if (state_ == State::kDialing) {
+    CheckDial();
+  }
+}
+
+void InboundPlain::OnRelayEnd(RelayEnd end) {
+  const bool closed = end == RelayEnd::kClosed;
+  const bool tls_broke = tls_ != nullptr && tls_->broken();
+  Finish(closed ? Outcome::kClosed : Outcome::kReset,
+         tls_broke ? std::string(tls_->error().message()) : "", !closed);
+}
+
+void InboundPlain::Judge() {
+  switch (state_) {
+    case State::kSniffing: {
+      const bool admitted = plaintext_;
+      const model::MtlsMode mode = mode_;
+      if (AdmitsPlaintext() != admitted || mode_ != mode) Consider();
+      return;
+    }
+    case State::kHandshaking:
+    case State::kOver:
+      return;
+    case State::kDialing:
+    case State::kRelaying:
+      break;
+  }
+  policy::Verdict verdict;
+  verdict.reason = "this pod is not known any more";
+  if (pod_->workload() != nullptr) {
+    verdict = policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
+                            {record_.flow().source.address, identity_,
+                             local_.port});
+  }
+  record_.flow().policy = verdict.policy;
+  if (!verdict.allow) {
+    Finish(Outcome::kPolicyChanged, std::move(verdict.reason), true);
+  }
+}
+
+void InboundPlain::Abort(Outcome outcome, std::string detail) {
+  Finish(outcome, std::move(detail), true);
+}
+
+void InboundPlain::Finish(Outcome outcome, std::string detail, bool reset) {
+  if (state_ == State::kOver) return;
+  state_ = State::kOver;
+  timer_.Cancel();
+  dial_deadline_.Cancel();
+  observe::Flow& flow = record_.flow();
+  if (relay_.has_value()) {
+    flow.bytes_sent = relay_->bytes_sent();
+    flow.bytes_received = relay_->bytes_received();
+  }
+  if (reset) {
+    client_->Reset();
+    if (application_ != nullptr) application_->Reset();
+  } else {
+    client_->Close();
+    if (application_ != nullptr) application_->Close();
+  }
+  if (captured_) pod_->network().Released(flow.source);
+  record_.Close(outcome, std::move(detail), worker_->now());
+  Leave();
+}
+
+}  // namespace nodeward::hbone

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "model/snapshot.h"
+
+namespace nodeward::hbone {
+
+// A snapshot with the indexes that the data path needs besides, made once by
+// the control thread and shared by the workers. Immutable.
+class MeshView {
+ public:
+  explicit MeshView(model::SnapshotPtr snapshot);
+
+  const model::Snapshot& snapshot() const { return *snapshot_; }
+  // Any workload, also one that has ended; null: unknown.
+  std::shared_ptr<const model::Workload> FindPod(const std::string& uid) const;
+  // The live owner of `ip`, or null.
+  std::shared_ptr<const model::Workload> FindOwner(
+      const base::IpAddress& ip) const;
+  // The service through which `workload` serves `port`, or null.
+  std::shared_ptr<const model::Service> FindServing(
+      const model::Workload& workload, uint16_t port) const;
+
+ private:
+  model::SnapshotPtr snapshot_;
+  absl::flat_hash_map<std::string, std::shared_ptr<const model::Workload>>
+      pods_;
+  absl::flat_hash_map<const model::Service*,
+                      std::shared_ptr<const model::Service>>
+      services_;
+};
+
+}  // namespace nodeward::hbone

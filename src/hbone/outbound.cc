@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hbone/outbound.h"
+
+#include <utility>
+
+#include "base/text.h"
+#include "hbone/baggage.h"
+#include "hbone/mesh_view.h"
+#include "hbone/worker.h"
+#include "io/socket.h"
+
+namespace nodeward::hbone {
+namespace {
+
+using observe::Outcome;
+using observe::Security;
+
+// How long a connection waits for its pod's first certificate.
+constexpr absl::Duration kCredentialWait = absl::Seconds(5);
+
+}  // namespace
+
+void Outbound::Accept(Worker* worker, Pod* pod, base::Fd fd,
+                      const base::Endpoint& peer) {
+  auto made = std::make_unique<Outbound>(worker, pod, peer);
+  auto* const outbound =
+      static_cast<Outbound*>(pod->Adopt(std::move(made)));
+  outbound->Start(std::move(fd));
+}
+
+Outbound::Outbound(Worker* worker, Pod* pod, const base::Endpoint& peer)
+    : Member(worker, pod, Kind::kOutbound),
+      record_(worker->flows(), worker->NextFlowId(),
+              observe::Reporter::kSource, worker->now()),
+      application_(&worker->workshop(), this),
+      pick_(worker->Random()),
+      began_(worker->now()),
+      deadline_(worker->workshop().loop(), [this] { OnDeadline(); }) {
+  record_.flow().source = peer;
+  record_.flow().source_workload = pod->workload();
+}
+
+Outbound::~Outbound() = default;
+
+void Outbound::Start(base::Fd fd) {
+  const auto local = io::LocalEndpoint(fd.get());
+  std::optional<base::Endpoint> destination;
+  if (local.ok()) {
+    destination =
+        pod_->network().TakeOriginalDestination(record_.flow().source, *local);
+  }
+  const base::Status opened = application_.Open(std::move(fd), false);
+  if (!opened.ok()) {
+    return Finish(Outcome::kLimit, std::string(opened.message()), true);
+  }
+  if (!destination.has_value()) {
+    return Finish(Outcome::kNoOriginalDestination,
+                  "not a captured connection", true);
+  }
+  destination_ = *destination;
+  record_.flow().destination = destination_;
+  Decide();
+}
+
+void Outbound::Decide() {
+  if (worker_->mesh() == nullptr || pod_->workload() == nullptr) {
+    return Wait(worker_->options().hold, Outcome::kNoRoute,
+                "the pod itself is not known yet");
+  }
+  route_ = policy::RouteTo(worker_->mesh()->snapshot(), destination_,
+                           worker_->InMeshCidrs(destination_.address), pick_);
+  observe::Flow& flow = record_.flow();
+  flow.source_workload = pod_->workload();
+  flow.upstream = route_.address;
+  flow.destination_workload = route_.workload;
+  flow.service = route_.service;
+  switch (route_.kind) {
+    case policy::Route::Kind::kRefuse:
+      return Finish(Outcome::kNoRoute, route_.reason, true);
+    case policy::Route::Kind::kHold:
+      return Wait(worker_->options().hold, Outcome::kNoRoute, route_.reason);
+    case policy::Route::Kind::kPlaintext:
+      return Dial();
+    case policy::Route::Kind::kTunnel:
+      return SeekTunnel();
+  }
+}
+
+void Outbound::Wait(absl::Duration limit, Outcome outcome,
+                    std::string missing) {
+  const absl::Duration left = began_ + limit - worker_->now();
+  if (left <= absl::ZeroDuration()) {
+    return Finish(outcome, std::move(missing), true);
+  }
+  state_ = State::kWaiting;
+  deadline_outcome_ = outcome;
+  deadline_detail_ = std::move(missing);
+  deadline_.Set(left);
+}
+
+void Outbound::SeekTunnel() {
+  auto context = worker_->contexts().Find(
+      pod_->workload()->identity, tls::Role::kClient,
+      tls::Context::Options::Alpn::kH2);
+  if (context == nullptr) {
+    return Wait(kCredentialWait, Outcome::kNoCredential,
+                base::StrCat("no certificate yet for ",
+                             pod_->workload()->identity.ToSpiffe()));
+  }
+  state_ = State::kSeeking;
+  deadline_.Cancel();  // the tunnel has its own
+  TunnelKey key;
+  key.source = pod_;
+  key.context = context.get();
+  key.destination = route_.address.address;
+  key.peer = route_.workload->identity;
+  key.destination_uid = route_.workload->uid;
+  ClientTunnel* const waits_for = worker_->pool().Seek(
+      pod_, std::move(key), std::move(context), this);
+  if (state_ == State::kSeeking) sought_ = waits_for;
+}
+
+void Outbound::OnTunnel(ClientTunnel* tunnel) {
+  sought_ = nullptr;
+  Tunnel& carrier = tunnel->tunnel();
+  if (!stream_.has_value()) {
+    stream_.emplace(&worker_->workshop(), &application_, this);
+  }
+  const std::string authority = route_.address.ToString();
+  const auto headers =
+      SourceHeaders(record_.flow().source, *pod_->workload());
+  const auto stream =
+      carrier.http().Connect(authority, headers, &*stream_);
+  if (!stream.ok()) {
+    // It takes no stream any more and does not know it yet.
+    tunnel->Retire();
+    if (!std::exchange(retried_, true)) return SeekTunnel();
+    return Finish(Outcome::kTunnelLost, tunnel->Describe(stream.status()),
+                  true);
+  }
+  stream_->Attach(&carrier, *stream);
+  carrier.ScheduleFlush();
+  tunnel_ = tunnel;
+  tunnel->AddStream();
+  state_ = State::kAsking;
+  // The peer's agent has connect_timeout for its own dial.
+  deadline_.Set(2 * worker_->options().connect_timeout);
+  deadline_outcome_ = Outcome::kUpstreamTimeout;
+  deadline_detail_ = "no answer to CONNECT";
+}
+
+void Outbound::OnNoTunnel(Outcome outcome, std::string detail) {
+  sought_ = nullptr;
+  Finish(outcome, std::move(detail), true);
+}
+
+void Outbound::OnStreamResponse(int status) {
+  if (status != 200) {
+    return Finish(Outcome::kTunnelRefused,
+                  base::StrCat("the peer answered CONNECT ",
+                               route_.address.ToString(), " with ", status),
+                  true);
+  }
+  deadline_.Cancel();
+  state_ = State::kRelaying;
+  observe::Flow& flow = record_.flow();
+  flow.security = Security::kMutualTls;
+  flow.source_identity = pod_->workload()->identity;
+  flow.destination_identity = tunnel_->tunnel().tls()->peer();
+  record_.Open();
+  stream_->Open();
+}
+
+void Outbound::Dial() {
+  state_ = State::kDialing;
+  record_.flow().security = Security::kPlaintext;
+  auto fd = pod_->network().OpenOutgoing(route_.address.address.family());
+  base::Status status = fd.status();
+  if (status.ok()) status = io::StartConnect(fd->get(), route_.address);
+  if (status.ok()) {
+    upstream_ = std::make_unique<TcpChannel>(&worker_->workshop(), this);
+    status = upstream_->Open(*std::move(fd), true);
+  }
+  if (!status.ok()) {
+    return Finish(Outcome::kUpstreamRefused, std::string(status.message()),
+                  true);
+  }
+  deadline_.Set(worker_->options().connect_timeout);
+  deadline_outcome_ = Outcome::kUpstreamTimeout;
+  deadline_detail_ = base::StrCat("connect to ", route_.address.ToString(),
+                                  ": no answer");
+}
+
+void Outbound::OnChannel() {
+  if (state_ == State::kOver) return;
+  if (application_.failing() || application_.broken()) {
+    return Finish(Outcome::kReset, "the client went away", true);
+  }
+  if (state_ != State::kDialing || upstream_->connecting()) return;
+  if (upstream_->broken()) {
+    const bool late =
+        upstream_->error().code() == absl::StatusCode::kDeadlineExceeded;
+    return Finish(late ? Outcome::kUpstreamTimeout : Outcome::kUpstreamRefused,
+                  std::string(upstream_->error().message()), true);
+  }
+  deadline_.Cancel();
+  state_ = State::kRelaying;
+  record_.Open();
+  relay_.emplace(&worker_->workshop(), &application_, upstream_.get(), this);
+  relay_->Start();
+}
+
+void Outbound::OnRelayEnd(RelayEnd end) {
+  if (state_ == State::kOver) return;
+  switch (end) {
+    case RelayEnd::kClosed:
+      return Finish(Outcome::kClosed, "", false);
+    case RelayEnd::kRefused:
+      return OnRefusedStream();
+    case RelayEnd::kReset:
+      break;
+  }
+  if (stream_.has_value() && stream_->reset_by_stream() &&
+      tunnel_->tunnel().down()) {
+    return Finish(Outcome::kTunnelLost,
+                  tunnel_->Describe(tunnel_->tunnel().why()), true);
+  }
+  Finish(Outcome::kReset, "", true);
+}
+
+// The stream was closed before it was answered. When the peer has certainly
+// not acted on it, or the tunnel under it broke (no byte of the application was
+// sent), it is tried once more on another.
+void Outbound::OnRefusedStream() {
+  ClientTunnel* const tunnel = std::exchange(tunnel_, nullptr);
+  tunnel->StreamEnded();
+  const bool lost = tunnel->tunnel().down();
+  const base::Status& why = tunnel->tunnel().why();
+  if (lost && why.code() == absl::StatusCode::kPermissionDenied) {
+    return Finish(Outcome::kTlsFailure, tunnel->Describe(why), true);
+  }
+  const bool again =
+      lost || stream_->close_code() == http::error_code::kRefusedStream;
+  if (again && !std::exchange(retried_, true)) return SeekTunnel();
+  if (lost) {
+    return Finish(Outcome::kTunnelLost, tunnel->Describe(why), true);
+  }
+  Finish(Outcome::kTunnelRefused,
+         base::StrCat("the peer reset the stream (code ",
+                      stream_->close_code(), ")"),
+         true);
+}
+
+void Outbound::OnDeadline() {
+  Finish(deadline_outcome_, deadline_detail_, true);
+}
+
+void Outbound::Retry() {
+  if (state_ == State::kWaiting) Decide();
+}
+
+void Outbound::Judge() {
+  switch (state_) {
+    case State::kWaiting:
+      return Decide();
+    case State::kSeeking:
+    case State::kAsking:
+    case State::kDialing:
+    case State::kRelaying:
+      return route_.kind == policy::Route::Kind::kTunnel ? JudgeTunnel()
+                                                         : JudgePlaintext();
+    case State::kOver:
+      return;
+  }
+}
+
+void Outbound::JudgeTunnel() {
+  const model::Workload& chosen = *route_.workload;
+  const auto& snapshot = worker_->mesh()->snapshot();
+  const base::IpAddress& address = route_.address.address;
+  const auto owner = worker_->mesh()->FindOwner(address);
+  if (owner != nullptr && owner->uid == chosen.uid &&
+      owner->identity == chosen.identity) {
+    return;
+  }
+  // A pod that is ending serves what it has begun.
+  const auto departed = snapshot.departed_by_ip.find(address);
+  if (departed != snapshot.departed_by_ip.end() &&
+      departed->second->uid == chosen.uid) {
+    return;
+  }
+  Finish(Outcome::kPolicyChanged, "the destination pod is no more", true);
+}
+
+void Outbound::JudgePlaintext() {
+  const policy::Route now =
+      policy::RouteTo(worker_->mesh()->snapshot(), route_.address,
+                      worker_->InMeshCidrs(route_.address.address), pick_);
+  if (now.kind == policy::Route::Kind::kTunnel) {
+    Finish(Outcome::kPolicyChanged, "the destination has joined the mesh",
+           true);
+  }
+}
+
+void Outbound::Abort(Outcome outcome, std::string detail) {
+  Finish(outcome, std::move(detail), true);
+}
+
+void Outbound::LeaveTunnel() {
+  if (sought_ != nullptr) std::exchange(sought_, nullptr)->Forsake(this);
+  if (stream_.has_value()) {
+    // ztunnel takes CANCEL for an orderly end.
+    stream_->Detach(state_ == State::kAsking
+                        ? http::error_code::kCancel
+                        : http::error_code::kConnectError);
+  }
+  if (tunnel_ != nullptr) std::exchange(tunnel_, nullptr)->StreamEnded();
+}
+
+void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
+  if (state_ == State::kOver) return;
+  LeaveTunnel();
+  state_ = State::kOver;
+  deadline_.Cancel();
+  observe::Flow& flow = record_.flow();
+  if (stream_.has_value()) {
+    flow.bytes_sent = stream_->from_application();
+    flow.bytes_received = stream_->from_stream();
+  } else if (relay_.has_value()) {
+    flow.bytes_sent = relay_->bytes_sent();
+    flow.bytes_received = relay_->bytes_received();
+  }
+  if (reset) {
+    application_.Reset();
+    if (upstream_ != nullptr) upstream_->Reset();
+  } else {
+    application_.Close();
+    if (upstream_ != nullptr) upstream_->Close();
+  }
+  record_.Close(outcome, std::move(detail), worker_->now());
+  Leave();
+}
+
+}  // namespace nodeward::hbone
