@@ -23,13 +23,17 @@ class Goal:
     def reached(self, value, bound):
         return value >= bound if self.at_least else value <= bound
 
-    def bound_text(self, bound, unit):
+    def bound_text(self, bound, unit, sidecar):
+        """The bound for people; `sidecar`: what the sidecar's name is."""
         if bound is None:
             return ""
         sign = "≥" if self.at_least else "≤"
         if self.basis == "figure":
             return f"{sign} {bound:g} {unit}".rstrip()
-        return f"{sign} {bound:g} × {self.basis}"
+        return f"{sign} {bound:g} × {self.base(sidecar)}"
+
+    def base(self, sidecar):
+        return sidecar if self.basis == "sidecar" else self.basis
 
 
 def _sidecar(scenario, metric, at_least, goal, moonshot=None):

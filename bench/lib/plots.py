@@ -21,9 +21,14 @@ def draw_all(folder, scenarios, results):
     for name, title, draw in (
             ("overview", "Against sidecars", _main_bars),
             ("latency", "Latency percentiles", _latencies),
-            ("pods", "Memory over number of pods", _pods),
+            ("pods", "Over the number of pods on a node",
+             _over_number("pods", "pods", ("memory", "cpu at rest"))),
+            ("workloads", "Over the number of workloads known",
+             _over_number("workloads", "workloads",
+                          ("memory", "memory each", "effect p50"))),
             *[(scenario.name, scenario.title, _bars_of(scenario))
-              for scenario in scenarios]):
+              for scenario in scenarios
+              if not re.search("^(pods|workloads)-", scenario.name)]):
         figure = draw(rows, scenarios)
         if figure is None:
             continue
@@ -36,13 +41,14 @@ def draw_all(folder, scenarios, results):
     return drawn
 
 
-# The figures of the overview: scenario, metric, short title.
-_OVERVIEW = (("bulk-1", "up", "bulk, Gb/s"),
-             ("pingpong-1", "p50", "64 B ping-pong p50, µs"),
-             ("pingpong-256", "rate", "ping-pong × 256, 1/s"),
-             ("connections", "rate", "new connections, 1/s"),
-             ("http", "rate", "HTTP requests, 1/s"),
-             ("idle-connections", "memory each", "KB per idle connection"))
+# The figures of the overview: scenario, metric, short title. ↑: more is
+# better, ↓: less is.
+_OVERVIEW = (("bulk-1", "up", "bulk, Gb/s ↑"),
+             ("pingpong-1", "p50", "64 B ping-pong p50, µs ↓"),
+             ("pingpong-256", "rate", "ping-pong × 256, 1/s ↑"),
+             ("connections", "rate", "new connections, 1/s ↑"),
+             ("http", "rate", "HTTP requests, 1/s ↑"),
+             ("idle-connections", "memory each", "KB per idle connection ↓"))
 
 
 def _main_bars(rows, scenarios):
@@ -58,7 +64,8 @@ def _bars_of(scenario):
     def draw(rows, scenarios):
         del scenarios
         return _grid([
-            (f"{metric.name}, {metric.unit}",
+            (f"{metric.name}, {metric.unit} "
+             f"{'↑' if metric.higher_is_better else '↓'}",
              [row for row in rows if row["scenario"] == scenario.name
               and row["metric"] == metric.name])
             for metric in scenario.metrics if metric.plotted])
@@ -89,9 +96,10 @@ def _bars(axis, title, rows):
     places = range(len(rows))
     axis.bar(places, medians, yerr=spread, capsize=4,
              color=[COLOURS[row["system"]] for row in rows])
-    for place, median in zip(places, medians):
+    for place, row in zip(places, rows):
+        median = row["median"]
         axis.annotate(f"{median:.3g}" if median < 1000 else f"{median:,.0f}",
-                      (place, median), textcoords="offset points",
+                      (place, row["max"]), textcoords="offset points",
                       xytext=(0, 3), ha="center", fontsize=7)
     axis.set_xticks(list(places),
                     [row["system"].replace("-", "\n", 1) for row in rows],
@@ -140,28 +148,41 @@ def _percentile_lines(axis, scenario, rows):
     axis.tick_params(axis="y", labelsize=7)
 
 
-def _pods(rows, scenarios):
-    del scenarios
-    figure = None
+_LABELS = {"envoy": "Envoys, one a pod", "nodeward": "nodeward, one agent"}
+
+
+def _over_number(prefix, x_label, metrics):
+    """Lines over the number in the scenarios' names, one panel a metric."""
+    def draw(rows, scenarios):
+        del scenarios
+        numbered = [(int(found.group(1)), row) for row in rows
+                    for found in [re.fullmatch(rf"{prefix}-(\d+)",
+                                               row["scenario"])] if found]
+        panels = [(metric, [(number, row) for number, row in numbered
+                            if row["metric"] == metric])
+                  for metric in metrics]
+        panels = [(metric, points) for metric, points in panels if points]
+        if not panels:
+            return None
+        figure, axes = pyplot.subplots(1, len(panels), squeeze=False,
+                                       figsize=(4.6 * len(panels), 3.6))
+        for axis, (metric, points) in zip(axes[0], panels):
+            _lines(axis, f"{metric}, {points[0][1]['unit']}", points)
+            axis.set_xlabel(x_label, fontsize=8)
+        axes[0][0].legend(fontsize=7)
+        return figure
+    return draw
+
+
+def _lines(axis, title, points):
     for system, colour in COLOURS.items():
-        points = sorted(
-            (int(found.group(1)), row["median"]) for row in rows
-            for found in [re.fullmatch(r"pods-(\d+)", row["scenario"])]
-            if found and row["system"] == system
-            and row["metric"] == "memory")
-        if not points:
-            continue
-        if figure is None:
-            figure, axis = pyplot.subplots(figsize=(6, 4))
-        counts, memory = zip(*points)
-        label = {"envoy": "Envoys, one a pod",
-                 "nodeward": "nodeward, one agent"}.get(system, system)
-        axis.plot(counts, memory, marker="o", label=label, color=colour)
-    if figure is None:
-        return None
-    axis.set_xlabel("pods on the node")
-    axis.set_ylabel("PSS of all proxies, MB")
+        found = sorted((number, row["median"]) for number, row in points
+                       if row["system"] == system)
+        if found:
+            axis.plot(*zip(*found), marker="o", markersize=4, color=colour,
+                      label=_LABELS.get(system, system))
+    axis.set_xscale("log")
     axis.set_yscale("log")
+    axis.set_title(title, fontsize=9)
     axis.grid(True, which="both", alpha=0.25)
-    axis.legend()
-    return figure
+    axis.tick_params(labelsize=7)

@@ -49,23 +49,25 @@ def goals_table(rows, scenarios):
     judged = verdicts(rows)
     if not judged:
         return f"No figure of {SUBJECT} in this run.\n"
-    titles = {scenario.name: scenario.title for scenario in scenarios}
+    by_name = {scenario.name: scenario for scenario in scenarios}
     reasons = json.loads(REASONS.read_text()) if REASONS.exists() else {}
     lines = ["| scenario | figure | measured | goal | moonshot | verdict |",
              "|---|---|---|---|---|---|"]
     for verdict in judged:
         goal, unit = verdict.goal, verdict.row["unit"]
+        scenario = by_name[goal.scenario]
+        sidecar = scenario.sidecar
         measured = _value(verdict.row["median"], unit)
         if goal.basis != "figure":
-            measured += f" = {verdict.value:.2f} × {goal.basis}"
+            measured += f" = {verdict.value:.2f} × {goal.base(sidecar)}"
         reason = reasons.get(f"{goal.scenario}/{goal.metric}")
         word = _MARK[verdict.word]
         if verdict.word == "missed" and reason:
             word += f": {reason}"
         lines.append(
-            f"| {titles[goal.scenario]} | {goal.metric} | {measured} | "
-            f"{goal.bound_text(goal.goal, unit)} | "
-            f"{goal.bound_text(goal.moonshot, unit)} | {word} |")
+            f"| {scenario.title} | {goal.metric} | {measured} | "
+            f"{goal.bound_text(goal.goal, unit, sidecar)} | "
+            f"{goal.bound_text(goal.moonshot, unit, sidecar)} | {word} |")
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,8 @@ namespace {
 bool Answers(const Options& options, const std::string& message) {
   Socket socket = Connect(options.to);
   if (!socket.valid()) return false;
-  timeval patience{2, 0};
+  // A try that hangs must not hide the next one for long.
+  timeval patience{0, 250000};
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience,
              sizeof(patience));
   bool answered = Exchange(socket, message);
