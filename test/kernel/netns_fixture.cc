@@ -167,7 +167,10 @@ Sandbox::Sandbox() {
   std::string folder = base::StrCat("/tmp/", name);
   EXPECT_EQ(mkdir(folder.c_str(), 0700), 0);
   EXPECT_EQ(mount("bpf", folder.c_str(), "bpf", 0, nullptr), 0);
-  bpf_dir_ = folder;
+  mount_ = folder;
+  // Not the root itself: the kernel keeps things of its own there.
+  bpf_dir_ = folder + "/pins";
+  EXPECT_EQ(mkdir(bpf_dir_.c_str(), 0700), 0);
   std::string root = CgroupRoot();
   EXPECT_FALSE(root.empty()) << "no cgroup v2 is mounted";
   former_ = root + OwnCgroup();
@@ -184,8 +187,8 @@ Sandbox::~Sandbox() {
     EXPECT_EQ(rmdir(cgroup.c_str()), 0) << cgroup;
   EXPECT_EQ(rmdir(cgroup_.c_str()), 0);
   EXPECT_EQ(rmdir(base_.c_str()), 0);
-  EXPECT_EQ(umount2(bpf_dir_.c_str(), MNT_DETACH), 0);
-  EXPECT_EQ(rmdir(bpf_dir_.c_str()), 0);
+  EXPECT_EQ(umount2(mount_.c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(rmdir(mount_.c_str()), 0);
 }
 
 std::string Sandbox::AddCgroup(const std::string& name) {

@@ -92,7 +92,7 @@ class Sandbox {
   static uint64_t CgroupId(const std::string& path);
 
  private:
-  std::string bpf_dir_, cgroup_, former_, base_;
+  std::string mount_, bpf_dir_, cgroup_, former_, base_;
   std::vector<std::string> added_;
 };
 
