@@ -24,7 +24,8 @@ struct ServicePort {
   uint16_t port = 0;
   Protocol protocol = Protocol::kUnknown;  // as in PortTraits
   bool no_sniff_wait = false;
-  std::vector<ServiceEndpoint> ready;  // the ready endpoints only
+  // The ready endpoints only, IPv4 before IPv6.
+  std::vector<ServiceEndpoint> ready;
 };
 
 struct Service {

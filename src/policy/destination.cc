@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/destination.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "policy/authn.h"
 
@@ -53,6 +55,18 @@ std::string Barred(const model::Snapshot& snapshot,
   return "";
 }
 
+// One of the ready endpoints, if it can be of the family that was asked for:
+// what the client sees of its peer then stays of that family.
+const model::ServiceEndpoint& Pick(
+    const std::vector<model::ServiceEndpoint>& ready, bool v4, uint64_t pick) {
+  const auto middle = std::partition_point(
+      ready.begin(), ready.end(),
+      [](const auto& each) { return each.address.address.is_v4(); });
+  const auto first = v4 ? ready.begin() : middle;
+  const size_t count = v4 ? middle - ready.begin() : ready.end() - middle;
+  return count == 0 ? ready[pick % ready.size()] : first[pick % count];
+}
+
 Route ToService(const model::Snapshot& snapshot,
                 const base::Endpoint& destination,
                 const std::shared_ptr<const model::Service>& service,
@@ -68,7 +82,7 @@ Route ToService(const model::Snapshot& snapshot,
   if (port == nullptr) return refuse(" has no port ");
   if (port->ready.empty()) return refuse(" has no ready endpoint for port ");
   const model::ServiceEndpoint& endpoint =
-      port->ready[pick % port->ready.size()];
+      Pick(port->ready, destination.address.is_v4(), pick);
   std::string barred = Barred(snapshot, endpoint.address.address);
   Route route = barred.empty()
                     ? ToPod(snapshot, endpoint.address, endpoint.workload)

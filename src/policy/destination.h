@@ -27,7 +27,9 @@ struct Route {
 
 // `pick` chooses among the ready endpoints (any number; taken modulo their
 // count), so that the decision stays pure. `held` tells whether `destination`
-// lies inside meshCIDRs.
+// lies inside meshCIDRs. A kPlaintext route through a service with a null
+// `workload` leads to an address that the snapshot does not know: whoever has
+// meshCIDRs asks again for that address.
 Route RouteTo(const model::Snapshot& snapshot,
               const base::Endpoint& destination, bool held, uint64_t pick);
 

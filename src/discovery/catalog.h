@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "discovery/manifest.h"
+#include "discovery/source.h"
+#include "model/snapshot.h"
+
+namespace nodeward::discovery {
+
+// The objects of all files, put together to snapshots. What did not change
+// from one snapshot to the next keeps its Workload's address.
+class Catalog {
+ public:
+  // Of `options`, everything but the directory.
+  explicit Catalog(ManifestOptions options) : options_(std::move(options)) {}
+
+  // The last state of `file`, or null.
+  const Manifest* Find(const std::string& file) const;
+  void Put(const std::string& file, Manifest manifest);
+  void Remove(const std::string& file) { files_.erase(file); }
+
+  // `problems`: those that no file has by itself.
+  model::SnapshotPtr Build(const std::vector<model::Problem>& problems);
+
+ private:
+  // A workload that was built, and what from.
+  struct Built {
+    std::shared_ptr<const Pod> pod;
+    std::shared_ptr<const Namespace> name_space;  // may be null
+    bool conflicting = false;
+    std::shared_ptr<const model::Workload> workload;
+    uint64_t revision = 0;
+  };
+
+  std::shared_ptr<const model::Workload> BuildWorkload(
+      const std::shared_ptr<const Pod>& pod,
+      const std::shared_ptr<const Namespace>& name_space, bool conflicting);
+
+  const ManifestOptions options_;
+  std::map<std::string, Manifest> files_;
+  absl::flat_hash_map<const Pod*, Built> built_;
+  uint64_t revision_ = 0;
+};
+
+}  // namespace nodeward::discovery

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "base/ip.h"
+#include "model/policy.h"
+#include "model/service.h"
+#include "model/snapshot.h"
+#include "model/workload.h"
+
+namespace nodeward::discovery {
+
+// What the labels of one object say about the mesh.
+struct OptIn {
+  enum class Wish { kNone, kEnabled, kDisabled, kRequired };
+  Wish wish = Wish::kNone;
+  std::string label;  // "nodeward.io/mesh=enabled"; empty with kNone
+
+  friend bool operator==(const OptIn&, const OptIn&) = default;
+};
+
+struct Namespace {
+  std::string name;
+  OptIn opt_in;
+
+  friend bool operator==(const Namespace&, const Namespace&) = default;
+};
+
+struct Pod {
+  // All but membership, membership_reason and opted_in, which depend on other
+  // objects.
+  model::Workload workload;
+  OptIn opt_in;
+  bool host_network = false;
+  std::string sidecar;  // what shows that it has one; empty: none
+  std::string ended;    // "phase Failed", "being deleted"; empty: live
+
+  friend bool operator==(const Pod&, const Pod&) = default;
+};
+
+struct Service {
+  struct Port {
+    std::string name;
+    uint16_t port = 0;
+    uint16_t target = 0;      // 0: by name
+    std::string target_name;  // of a container port
+    model::PortTraits traits;
+  };
+  std::string name;
+  std::string name_space;
+  std::vector<base::IpAddress> cluster_ips;
+  model::Labels selector;  // empty: endpoints come from slices only
+  bool publish_not_ready = false;
+  std::vector<Port> ports;
+};
+
+struct EndpointSlice {
+  struct Port {
+    std::string name;
+    uint16_t port = 0;
+  };
+  struct Endpoint {
+    std::vector<base::IpAddress> addresses;
+    bool ready = true;
+  };
+  std::string name_space;
+  std::string service;
+  std::vector<Port> ports;
+  std::vector<Endpoint> endpoints;
+};
+
+// One object of the source. Immutable once read; shared, so that what did not
+// change keeps its address.
+struct Object {
+  // monostate: it stands, but has no effect here.
+  using Content =
+      std::variant<std::monostate, std::shared_ptr<const Namespace>,
+                   std::shared_ptr<const Pod>, std::shared_ptr<const Service>,
+                   std::shared_ptr<const EndpointSlice>,
+                   model::PeerAuthentication, model::ClosingPolicy>;
+
+  std::string kind;
+  std::string name_space;  // empty: cluster-scoped
+  std::string name;
+  int line = 0;  // in its file
+  // False: a makeshift for a version that is broken (a part of the object, or
+  // what closes in its stead). It is not what a later broken version falls
+  // back to.
+  bool good = true;
+  Content content;
+  std::vector<model::Problem> notes;  // told as long as the object stands
+
+  // "PeerAuthentication mtls-test/httpbin"
+  std::string Title() const;
+  auto Key() const { return std::tie(kind, name_space, name); }
+};
+
+}  // namespace nodeward::discovery
