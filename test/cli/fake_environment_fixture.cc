@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/fake_environment_fixture.h"
+
+namespace nodeward::cli {
+
+FakeEnvironment::FakeEnvironment()
+    : environment_{.out = out_,
+                   .err = err_,
+                   .run_dir = "/run/fake",
+                   .run_agent =
+                       [this](const agent::Config& config) {
+                         ran = config;
+                         return agent_status;
+                       },
+                   .ask_agent = [this](const std::string& run_dir,
+                                       const std::string& command,
+                                       const base::Json& arguments)
+                       -> base::StatusOr<base::Json> {
+                     asked_run_dir = run_dir;
+                     asked_command = command;
+                     asked_arguments = arguments;
+                     const auto answer = answers.find(command);
+                     if (answer != answers.end()) return answer->second;
+                     return absl::UnavailableError("agent is not running?");
+                   },
+                   .remove_everything =
+                       [this](const std::string& bpf_dir) {
+                         removed_from = bpf_dir;
+                         return removed;
+                       }} {}
+
+}  // namespace nodeward::cli

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cli/environment.h"
+
+namespace nodeward::cli {
+
+// An Environment whose agent answers from a table and whose output is kept.
+class FakeEnvironment {
+ public:
+  FakeEnvironment();
+
+  Environment& environment() { return environment_; }
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+
+  // What the agent answers to a command; without an entry no agent runs.
+  std::map<std::string, base::StatusOr<base::Json>> answers;
+  // The last question: run directory, command, arguments.
+  std::string asked_run_dir;
+  std::string asked_command;
+  base::Json asked_arguments;
+
+  std::optional<agent::Config> ran;  // what the agent was run with
+  int agent_status = 0;
+  base::StatusOr<std::vector<std::string>> removed = std::vector<std::string>();
+  std::string removed_from;
+
+ private:
+  std::ostringstream out_, err_;
+  Environment environment_;
+};
+
+}  // namespace nodeward::cli
