@@ -17,6 +17,7 @@ namespace nodeward::capture {
 namespace {
 
 constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kTurn = absl::Milliseconds(200);
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(500);
 constexpr absl::Duration kLastBackOff = absl::Seconds(10);
 
@@ -69,7 +70,6 @@ base::Status NodeEnroller::Begin(PodSink* sink,
 // --- the whole node --------------------------------------------------------
 
 void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
-  const bool first = snapshot_ == nullptr;
   snapshot_ = std::move(snapshot);
   // Destinations first: a pod must not be enrolled and send in plaintext what
   // the map does not name yet.
@@ -79,29 +79,45 @@ void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
     base::LogError("the kernel does not know every destination of the mesh",
                    {{"error", Message(status)}});
   }
-  for (auto& [uid, pod] : pods_) pod.workload = nullptr;
-  for (const auto& workload : snapshot_->workloads) {
-    if (workload->node == options_.node) {
-      pods_[workload->uid].workload = workload;
-    }
+  for (auto& [uid, pod] : pods_) {
+    pod.workload = nullptr;
+    pod.due = true;
   }
-  ReconcileAll();
-  if (first) ForgetStrangers();
-  WatchNamespaces();
+  for (const auto& workload : snapshot_->workloads) {
+    if (workload->node != options_.node) continue;
+    Pod& pod = pods_[workload->uid];
+    pod.workload = workload;
+    pod.name = workload->QualifiedName();
+    pod.due = true;
+  }
+  Work();
 }
 
-void NodeEnroller::ReconcileAll() {
+void NodeEnroller::Work() {
+  const absl::Time end = absl::Now() + kTurn;
   // Those that leave first: a successor may want their namespace.
-  for (auto& [uid, pod] : pods_) {
-    if (pod.workload == nullptr) Reconcile(uid, pod);
-  }
-  for (auto& [uid, pod] : pods_) {
-    if (pod.workload != nullptr) Reconcile(uid, pod);
+  for (const bool leaving : {true, false}) {
+    for (auto& [uid, pod] : pods_) {
+      if (!pod.due || (pod.workload == nullptr) != leaving) continue;
+      if (absl::Now() >= end) {
+        if (std::exchange(work_posted_, true)) return;
+        loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
+          if (alive.expired()) return;
+          work_posted_ = false;
+          Work();
+        });
+        return;
+      }
+      pod.due = false;
+      Reconcile(uid, pod);
+    }
   }
   std::erase_if(pods_, [](const auto& entry) {
     return entry.second.workload == nullptr &&
            entry.second.engine == Engine::kNothing;
   });
+  ForgetStrangers();
+  WatchNamespaces();
 }
 
 void NodeEnroller::WatchNamespaces() {
@@ -172,9 +188,9 @@ void NodeEnroller::SetNodeAddresses() {
 void NodeEnroller::OnProbe(const kernel::ProbeEvent& event) {
   ExemptedProbe probe{"", event.pod, event.source, ""};
   for (const auto& [uid, pod] : pods_) {
-    if (pod.capture != nullptr && pod.workload != nullptr &&
+    if (pod.capture != nullptr &&
         pod.capture->netns().cookie() == event.cookie) {
-      probe.pod = pod.workload->QualifiedName();
+      probe.pod = pod.name;
     }
   }
   probe.cgroup = event.cgroup == kubelet_id_ ? kubelet_.cgroup
@@ -191,6 +207,7 @@ void NodeEnroller::OnProbe(const kernel::ProbeEvent& event) {
 }
 
 void NodeEnroller::ForgetStrangers() {
+  if (snapshot_ == nullptr || known_.empty()) return;
   std::vector<uint64_t> strangers = std::move(known_);
   known_.clear();
   std::erase_if(strangers, [&](uint64_t cookie) {
@@ -293,7 +310,7 @@ void NodeEnroller::Part(const std::string& uid, Pod& pod, bool kill) {
   pod.failure = base::OkStatus();
   pod.retry.reset();
   base::LogInfo("pod leaves the mesh",
-                {{"pod", uid}, {"connections", kill ? "closed" : "drained"}});
+                {{"pod", pod.name}, {"connections", kill ? "closed" : "drained"}});
   if (kill) {
     pod.engine = Engine::kKills;
     pod.capture->Kill(std::move(done));
@@ -308,9 +325,12 @@ void NodeEnroller::OnEngineDone(const std::string& uid, uint64_t asked) {
   if (found == pods_.end() || found->second.asked != asked) return;
   found->second.engine = Engine::kNothing;
   found->second.capture->EngineDone();
-  // All: another pod may have waited for this one's namespace.
-  ReconcileAll();
-  WatchNamespaces();
+  found->second.due = true;
+  for (auto& [other_uid, other] : pods_) {
+    // It may have waited for this one's namespace.
+    if (other.capture == nullptr && !other.failure.ok()) other.due = true;
+  }
+  Work();
 }
 
 base::Status NodeEnroller::Open(const std::string& uid, Pod& pod) {
@@ -351,7 +371,7 @@ base::Status NodeEnroller::Enter(Pod& pod, Wanted wanted) {
     pod.engine = Engine::kServes;
     pod.sealed = false;
     base::LogInfo("pod enrolled",
-                  {{"pod", pod.workload->QualifiedName()},
+                  {{"pod", pod.name},
                    {"ms", base::StrCat(absl::ToInt64Milliseconds(absl::Now() -
                                                                  start))},
                    {"notes", pod.capture->Notes()}});
@@ -369,7 +389,7 @@ void NodeEnroller::Settle(const std::string& uid, Pod& pod,
   }
   if (pod.failure != status) {
     base::LogWarn("pod is not enrolled as it should be",
-                  {{"pod", pod.workload->QualifiedName()},
+                  {{"pod", pod.name},
                    {"error", Message(status)}});
   }
   pod.failure = status;
@@ -457,6 +477,8 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
   } else if (!workload.in_mesh()) {
     status.state = PodState::kSkipped;
     status.reason = membership;
+  } else if (pod.due) {
+    status.reason = "its turn comes";
   } else {
     status.reason = workload.ips.empty()
                         ? "the pod has no address yet"

@@ -49,6 +49,8 @@ class NodeEnroller final : public Enroller {
 
   struct Pod {
     std::shared_ptr<const model::Workload> workload;  // null: gone
+    std::string name;  // "namespace/name", for the log
+    bool due = false;  // to be reconciled
     std::string netns_path;  // where `capture` was found
     std::unique_ptr<PodCapture> capture;
     Engine engine = Engine::kNothing;
@@ -65,8 +67,10 @@ class NodeEnroller final : public Enroller {
   base::Status Begin(PodSink* sink, std::shared_ptr<kernel::Hooks> hooks);
 
   static Wanted WantedOf(const Pod& pod);
+  // Reconciles the pods that are due, for a while; goes on later with the rest,
+  // so that many pods at once do not hold up the loop.
+  void Work();
   void Reconcile(const std::string& uid, Pod& pod);
-  void ReconcileAll();
   // The engine serves the pod: goes on with it, or begins to part.
   void Serve(const std::string& uid, Pod& pod, Wanted wanted, bool gone);
   void Part(const std::string& uid, Pod& pod, bool kill);
@@ -97,6 +101,7 @@ class NodeEnroller final : public Enroller {
   std::unique_ptr<ProbeEvents> probe_events_;
   model::SnapshotPtr snapshot_;
   Pods pods_;
+  bool work_posted_ = false;
   std::vector<uint64_t> known_;  // cookies that a former agent left
   io::Timer tick_;
   // Lives as long as this: callbacks of the engine may come later.
