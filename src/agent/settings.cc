@@ -180,7 +180,7 @@ constexpr Setting kSettings[] = {
        return base::OkStatus();
      }},
     {"metricsAddress", SettingType::kText, "::",
-     "Address of the metrics and readiness ports; ::  is every address of\n"
+     "Address of the metrics and readiness ports; :: is every address of\n"
      "either family.",
      [](Config& c, const std::string& v) {
        auto address = base::IpAddress::Parse(v);

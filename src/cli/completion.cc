@@ -89,6 +89,16 @@ fi
 )");
 }
 
+// Fish quotes with ' and escapes with \ inside.
+std::string FishQuoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
 std::string Fish(const std::vector<CommandWords>& commands) {
   std::string script =
       "# nodeward completion fish; try: nodeward completion fish | source\n";
@@ -99,7 +109,7 @@ std::string Fish(const std::vector<CommandWords>& commands) {
             : StrCat("__fish_seen_subcommand_from ", command.name);
     if (!command.name.empty()) {
       StrAppend(&script, "complete -c nodeward -f -n __fish_use_subcommand -a ",
-                command.name, " -d '", command.help, "'\n");
+                command.name, " -d ", FishQuoted(command.help), "\n");
     }
     for (const std::string& option : command.options) {
       const bool is_long = option.starts_with("--");

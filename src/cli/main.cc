@@ -71,10 +71,10 @@ CLI::App* CommandLine::AddCommand(const std::string& name,
                                   const std::string& help,
                                   const std::string& examples) {
   CLI::App* const command = app.add_subcommand(name, help);
-  std::string footer = "Examples:\n  ";
+  std::string footer = "Examples:\n";
   for (const char c : examples) {
+    if (c != '\n' && footer.back() == '\n') footer += "  ";
     footer += c;
-    if (c == '\n') footer += "  ";
   }
   command->footer(footer);
   return command;
@@ -124,7 +124,7 @@ void CommandLine::AddEdges() {
       ->add_option("-n,--namespace", edges.name_space,
                    "Only edges with an end in this namespace")
       ->type_name("NS");
-  command->add_option("-o,--output", edges.output, "table, wide or json")
+  command->add_option("-o,--output", edges.output, "How to print it")
       ->check(CLI::IsMember({"table", "wide", "json"}))
       ->type_name("FORMAT");
 }
@@ -145,7 +145,7 @@ void CommandLine::AddStatus() {
       ->add_option("-n,--namespace", status.name_space,
                    "Only pods of this namespace")
       ->type_name("NS");
-  command->add_option("-o,--output", status.output, "table or json")
+  command->add_option("-o,--output", status.output, "How to print it")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
   command->add_option("POD", status.pod, "Only this pod (POD or NS/POD)")

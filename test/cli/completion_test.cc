@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 const std::vector<CommandWords> kCommands = {
     {"", "", {"--help", "--run-dir"}},
-    {"edges", "Show edges", {"--output", "-o", "--namespace"}},
+    {"edges", "Show who's there", {"--output", "-o", "--namespace"}},
     {"completion", "Print it", {"--help"}}};
 
 std::string Script(const std::string& shell) {
@@ -65,7 +65,7 @@ TEST(CompletionTest, FishHasEveryCommand) {
   const std::string script = Script("fish");
   EXPECT_THAT(script, HasSubstr("complete -c nodeward -f -n "
                                 "__fish_use_subcommand -a edges -d "
-                                "'Show edges'\n"));
+                                "'Show who\\'s there'\n"));
   EXPECT_THAT(script, HasSubstr("complete -c nodeward -n "
                                 "'__fish_seen_subcommand_from edges' -s o\n"));
 }
