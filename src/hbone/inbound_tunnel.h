@@ -34,6 +34,7 @@ class InboundTunnel final : public Member, public TunnelUser {
   void StreamEnded();
 
   void Abort(observe::Outcome outcome, std::string detail) override;
+  void Judge() override { Retry(); }
   void Retry() override;
   void Drain() override;
 
