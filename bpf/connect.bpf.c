@@ -27,7 +27,7 @@
 #define DENY 0
 
 /* connect() can fail with an errno of our choice (Linux 5.18). */
-const volatile bool can_set_retval = false;
+const volatile __u32 can_set_retval = 0;
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
