@@ -73,7 +73,7 @@ class Agent:
             raise RuntimeError(
                 f"agent {self.node.name} ended with "
                 f"{self._process.exit_status()}:\n{self.log()[-4000:]}")
-        return self.command("status").returncode in (0, 1)
+        return self.command("status", "-o", "json").stdout.startswith("{")
 
     def kill(self):
         self._process.kill()
