@@ -44,8 +44,6 @@ RequestVerdict JudgeRequest(const http::Request& request,
     case 15008:
       return {503, asked->port, Outcome::kReservedPort,
               base::StrCat("port ", asked->port, " is the mesh's own")};
-    case 0:
-      return {503, 0, Outcome::kNoRoute, "no port in :authority"};
     default:
       return {200, asked->port, Outcome::kOpen, ""};
   }
