@@ -100,8 +100,7 @@ inline_step int refuse(__u32 why) {
 /* NODEWARD_CAPTURE, NODEWARD_REFUSE, or 0: the mesh does not serve it. */
 inline_step __u32 action_for(const struct nodeward_endpoint *to) {
   struct nodeward_destination_key key = {.address = to->address};
-  struct nodeward_destination *whole =
-      bpf_map_lookup_elem(&destinations, &key);
+  struct nodeward_destination *whole = bpf_map_lookup_elem(&destinations, &key);
   if (whole) {
     __u32 action = whole->action;
     if (action & NODEWARD_LOOK_AT_PORT) {
@@ -167,8 +166,8 @@ inline_step long release_device(struct bpf_sock_addr *ctx) {
 /* Keeps the destination with the socket; not 0: do not go on. */
 inline_step long divert(struct bpf_sock_addr *ctx,
                         const struct nodeward_endpoint *to) {
-  struct nodeward_endpoint *kept = bpf_sk_storage_get(
-      &originals, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  struct nodeward_endpoint *kept =
+      bpf_sk_storage_get(&originals, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!kept) /* null: no memory */
     return -ENOMEM;
   *kept = *to;
@@ -262,8 +261,7 @@ int connect6(struct bpf_sock_addr *ctx) {
 
 SEC("cgroup/getpeername4")
 int getpeername4(struct bpf_sock_addr *ctx) {
-  struct nodeward_endpoint *to =
-      bpf_sk_storage_get(&originals, ctx->sk, 0, 0);
+  struct nodeward_endpoint *to = bpf_sk_storage_get(&originals, ctx->sk, 0, 0);
   if (!to) /* null: not redirected */
     return ALLOW;
   ctx->user_ip4 = to->address.words[3];
@@ -273,8 +271,7 @@ int getpeername4(struct bpf_sock_addr *ctx) {
 
 SEC("cgroup/getpeername6")
 int getpeername6(struct bpf_sock_addr *ctx) {
-  struct nodeward_endpoint *to =
-      bpf_sk_storage_get(&originals, ctx->sk, 0, 0);
+  struct nodeward_endpoint *to = bpf_sk_storage_get(&originals, ctx->sk, 0, 0);
   if (!to) /* null: not redirected */
     return ALLOW;
   ctx->user_ip6[0] = to->address.words[0];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Addresses in the one form of abi/capture.h: 16 bytes, IPv4 as ::ffff:a.b.c.d */
+/* Addresses in the one form of abi/capture.h: 16 bytes, IPv4 mapped. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -33,7 +33,7 @@ inline_step bool address_equal(const struct nodeward_address *a,
          a->words[2] == b->words[2] && a->words[3] == b->words[3];
 }
 
-/* "::", which in an nodeward_pod stands for "has none". */
+/* "::", which in a nodeward_pod stands for "has none". */
 inline_step bool address_is_zero(const struct nodeward_address *a) {
   return !a->words[0] && !a->words[1] && !a->words[2] && !a->words[3];
 }

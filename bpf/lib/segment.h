@@ -25,7 +25,7 @@
 enum packet_kind {
   PACKET_OTHER,     /* does not open a TCP connection */
   PACKET_SYN,       /* does, or may: segment is filled */
-  PACKET_MALFORMED, /* extension headers beyond what anybody sends */
+  PACKET_MALFORMED, /* headers made to hide what follows: nobody sends such */
 };
 
 struct segment {
@@ -44,6 +44,14 @@ inline_step bool load(struct __sk_buff *skb, __u32 offset, void *to,
 }
 
 /*
+ * For a packet that ends before its headers do. Whole, the pod discards it; a
+ * fragment has them in the next one, where nobody looks. RFC 8200 forbids that.
+ */
+inline_step enum packet_kind cut_off(const struct segment *segment) {
+  return segment->fragment ? PACKET_MALFORMED : PACKET_OTHER;
+}
+
+/*
  * A first fragment that ends before the flags may hold a SYN; it counts as one.
  * (The rest cannot come from an overlapping fragment: Linux drops those.) A
  * whole packet that ends there is no TCP segment, the pod discards it.
@@ -52,14 +60,13 @@ inline_step enum packet_kind parse_tcp(struct __sk_buff *skb, __u32 offset,
                                        struct segment *segment) {
   __be16 ports[2];
   __u8 flags = 0;
-  if (!load(skb, offset, ports, sizeof(ports))) return PACKET_OTHER;
+  if (!load(skb, offset, ports, sizeof(ports))) return cut_off(segment);
   segment->source_port = ports[0];
   segment->destination_port = ports[1];
   if (!load(skb, offset + TCP_FLAGS_OFFSET, &flags, sizeof(flags)))
     return segment->fragment ? PACKET_SYN : PACKET_OTHER;
-  return (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN
-             ? PACKET_SYN
-             : PACKET_OTHER;
+  return (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN ? PACKET_SYN
+                                                                 : PACKET_OTHER;
 }
 
 inline_step enum packet_kind parse_v4(struct __sk_buff *skb,
@@ -68,7 +75,7 @@ inline_step enum packet_kind parse_v4(struct __sk_buff *skb,
   __be32 addresses[2];
   if (!load(skb, 0, header, sizeof(header))) return PACKET_OTHER;
   if (header[9] != IPPROTO_TCP) return PACKET_OTHER;
-  __u32 length = (header[0] & 0x0f) * 4; /* options included */
+  __u32 length = (header[0] & 0x0f) * 4;            /* options included */
   if (length < sizeof(header)) return PACKET_OTHER; /* the pod discards it */
   __u32 fragment = (header[6] & 0x3f) << 8 | header[7];
   if (fragment & 0x1fff) return PACKET_OTHER; /* not the first fragment */
@@ -94,7 +101,7 @@ inline_step enum packet_kind parse_v6(struct __sk_buff *skb,
         next != IPPROTO_DSTOPTS && next != IPPROTO_FRAGMENT &&
         next != IPPROTO_AH)
       return PACKET_OTHER;
-    if (!load(skb, offset, header, sizeof(header))) return PACKET_OTHER;
+    if (!load(skb, offset, header, sizeof(header))) return cut_off(segment);
     if (next == IPPROTO_FRAGMENT) {
       __u32 fragment = header[2] << 8 | header[3];
       if (fragment & 0xfff8) return PACKET_OTHER; /* not the first fragment */
@@ -110,7 +117,7 @@ inline_step enum packet_kind parse_v6(struct __sk_buff *skb,
   return PACKET_MALFORMED;
 }
 
-/* A packet in a VLAN is none for the pod's address, so nothing is said of it. */
+/* What is in a VLAN is not for the pod's address, so nothing is said of it. */
 inline_step enum packet_kind parse(struct __sk_buff *skb,
                                    struct segment *segment) {
   if (skb->protocol == bpf_htons(ETH_P_IP)) return parse_v4(skb, segment);

@@ -14,12 +14,12 @@ namespace {
 
 // In the order of enum nodeward_counter.
 constexpr const char* kNames[] = {
-    "connect_captured",  "connect_refused", "connect_left_alone",
-    "connect_own",       "connect_failed",  "flow_published",
-    "flow_lost",         "lookup_captured", "lookup_hbone",
-    "lookup_local",      "lookup_exempt",   "lookup_no_listener",
-    "lookup_failed",     "probe_exempted",  "probe_not_exempt",
-    "probe_closed",      "probe_malformed", "probe_event_lost",
+    "connect_captured", "connect_refused", "connect_left_alone",
+    "connect_own",      "connect_failed",  "flow_published",
+    "flow_lost",        "lookup_captured", "lookup_hbone",
+    "lookup_local",     "lookup_exempt",   "lookup_no_listener",
+    "lookup_failed",    "probe_exempted",  "probe_not_exempt",
+    "probe_closed",     "probe_malformed", "probe_event_lost",
 };
 static_assert(std::size(kNames) == NODEWARD_COUNT_MAX);
 

@@ -145,10 +145,11 @@ base::Status Destinations::Set(const std::vector<Destination>& destinations) {
   overflow_ = !left_out.empty();
   NODEWARD_TRY(SaveSettings());
   if (left_out.empty()) return base::OkStatus();
-  return absl::ResourceExhaustedError(base::StrCat(
-      "write ", wanted.size(), " destinations: the map is full; every unknown "
-      "destination goes to the agent until they fit. Left out: ",
-      NameSome(left_out)));
+  return absl::ResourceExhaustedError(
+      base::StrCat("write ", wanted.size(),
+                   " destinations: the map is full; every unknown "
+                   "destination goes to the agent until they fit. Left out: ",
+                   NameSome(left_out)));
 }
 
 base::Status Destinations::SetMeshCidrs(const std::vector<base::Cidr>& cidrs) {

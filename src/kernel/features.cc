@@ -8,8 +8,8 @@
 #include <climits>
 
 #include "base/fd.h"
-#include "kernel/veth.h"
 #include "kernel/verifier_log.h"
+#include "kernel/veth.h"
 
 namespace nodeward::kernel {
 namespace {
@@ -22,7 +22,10 @@ base::Fd LoadNothing() {
        .src_reg = 0,
        .off = 0,
        .imm = -1},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0,
+      {.code = BPF_JMP | BPF_EXIT,
+       .dst_reg = 0,
+       .src_reg = 0,
+       .off = 0,
        .imm = 0},
   };
   return base::Fd(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "nothing", "GPL",

@@ -158,8 +158,7 @@ base::Status RemoveUnfinished(const std::string& directory) {
 
 base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(Options options) {
   NODEWARD_TRY(MakePinDirectory(options.bpf_dir));
-  std::string root =
-      base::StrCat(options.bpf_dir, "/v", NODEWARD_ABI_VERSION);
+  std::string root = base::StrCat(options.bpf_dir, "/v", NODEWARD_ABI_VERSION);
   bool adopt = PathExists(root);
   NODEWARD_TRY(RemovePin(base::StrCat(root, kUnfinished)));
   std::string aside = adopt ? root : base::StrCat(root, kUnfinished);
@@ -170,8 +169,7 @@ base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(Options options) {
     NODEWARD_TRY(RemoveUnfinished(directory));
   }
   NODEWARD_ASSIGN(SharedMaps maps, SharedMaps::Open(layout.maps));
-  auto hooks =
-      std::make_unique<KernelHooks>(ProbeFeatures(), std::move(maps));
+  auto hooks = std::make_unique<KernelHooks>(ProbeFeatures(), std::move(maps));
   base::Status status = hooks->Start(layout, options.cgroup_path);
   if (status.ok() && !adopt) {
     status = RenamePin(aside, root);

@@ -52,8 +52,8 @@ class Hooks {
     std::string bpf_dir;      // e.g. /sys/fs/bpf/nodeward; made if absent
     std::string cgroup_path;  // where the connect hooks go
   };
-  // Loads the programs, opening maps that are pinned already and pinning what is
-  // new (built aside, then renamed), and attaches (or updates in place) the
+  // Loads the programs, opening maps that are pinned already and pinning what
+  // is new (built aside, then renamed), and attaches (or updates in place) the
   // connect, getpeername and sock_ops hooks. Nothing half-done on error; the
   // verifier's last lines are in it.
   static base::StatusOr<std::unique_ptr<Hooks>> Load(Options options);
@@ -74,8 +74,8 @@ class Hooks {
   virtual base::Status EnableConnect(uint64_t cookie, const base::IpAddress* v4,
                                      const base::IpAddress* v6) = 0;
   virtual base::Status DisableConnect(uint64_t cookie) = 0;
-  // The probe exemption (and, when `closed`, the backstop) on the host's side of
-  // the pod's veth, in the agent's own namespace.
+  // The probe exemption (and, when `closed`, the backstop) on the host's side
+  // of the pod's veth, in the agent's own namespace.
   virtual base::Status AttachProbe(uint64_t cookie, int ifindex,
                                    bool closed) = 0;
   virtual base::Status DetachProbe(int ifindex) = 0;
@@ -110,14 +110,17 @@ class Hooks {
   // Makes `fd` a socket of the agent's own: the connect hook leaves it alone.
   virtual base::Status TagAgentSocket(int fd) = 0;
   // The original destination published for a redirected connection, removed.
-  // `application`: the client's end; `listener`: the agent's end as connected to.
+  // `application`: the client's end; `listener`: the agent's end as connected
+  // to.
   virtual std::optional<base::Endpoint> TakeFlow(
       uint64_t cookie, const base::Endpoint& application,
       const base::Endpoint& listener) = 0;
 };
 
-// Unpins and detaches everything below `bpf_dir` (every ABI version) and tells
-// what, a line each. Fine when there is nothing.
+// Unpins and detaches everything of ours below `bpf_dir` (every ABI version,
+// finished or not, with or without a living agent) and tells what, a line each.
+// Fine when there is nothing. REQUIRES: on a node without tcx, the thread is in
+// the node's network namespace.
 base::StatusOr<std::vector<std::string>> RemovePins(const std::string& bpf_dir);
 
 }  // namespace nodeward::kernel

@@ -15,8 +15,8 @@ namespace nodeward::kernel {
 
 // Where a program is attached to.
 struct Attachment {
-  int target;       // descriptor of the cgroup or netns, or an ifindex
-  uint32_t hook;    // enum bpf_attach_type, or a newer number
+  int target;     // descriptor of the cgroup or netns, or an ifindex
+  uint32_t hook;  // enum bpf_attach_type, or a newer number
   uint32_t flags = 0;
   std::string name;  // "connect4 to cgroup /sys/fs/cgroup", for errors
 };

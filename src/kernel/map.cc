@@ -23,8 +23,7 @@ base::Status RawMap::Write(const void* key, const void* value) const {
 base::Status RawMap::Remove(const void* key) const {
   if (bpf_map_delete_elem(fd(), key) == 0 || errno == ENOENT)
     return base::OkStatus();
-  return base::ErrnoStatus(errno,
-                           base::StrCat("remove from BPF map ", name_));
+  return base::ErrnoStatus(errno, base::StrCat("remove from BPF map ", name_));
 }
 
 bool RawMap::Read(const void* key, void* value) const {

@@ -64,11 +64,17 @@ base::Status SharedMaps::Load(bpf_object* object, std::string_view name,
           errno, base::StrCat("adopt pinned map ", pinned->first));
   }
   VerifierLog log;
-  if (int error = bpf_object__load(object); error != 0)
-    return base::Annotate(
-        base::ErrnoStatus(-error, base::StrCat("load BPF programs ", name)),
-        base::StrCat("Linux 5.17 or newer with BPF is needed; the kernel says: ",
-                     log.Tail()));
+  if (int error = bpf_object__load(object); error != 0) {
+    base::Status status =
+        base::ErrnoStatus(-error, base::StrCat("load BPF programs ", name));
+    const char* remedy =
+        error == -EPERM
+            ? " (run as root in the initial user namespace; the kernel says: "
+            : " (needs Linux 5.17 or newer; the kernel says: ";
+    return base::Status(
+        status.code(),
+        base::StrCat(std::string(status.message()), remedy, log.Tail(), ")"));
+  }
   for (bpf_map* fresh : created) {
     std::string key = bpf_map__name(fresh);
     base::Fd fd(fcntl(bpf_map__fd(fresh), F_DUPFD_CLOEXEC, 0));

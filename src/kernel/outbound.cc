@@ -44,8 +44,8 @@ base::StatusOr<Outbound> Outbound::Load(SharedMaps& maps,
   VerifierLog log;
   base::Handle<connect_bpf, connect_bpf::destroy> skeleton(connect_bpf::open());
   if (skeleton == nullptr)
-    return base::ErrnoStatus(errno, base::StrCat("open BPF programs connect: ",
-                                                 log.Tail()));
+    return base::ErrnoStatus(
+        errno, base::StrCat("open BPF programs connect: ", log.Tail()));
   skeleton->rodata->can_set_retval = features.set_retval;
   NODEWARD_TRY(maps.Load(skeleton->obj, "connect"));
   Outbound outbound;
@@ -96,9 +96,9 @@ base::Status Outbound::Enable(uint64_t cookie, const base::IpAddress* v4,
   nodeward_pod pod{};
   if (v4 != nullptr) pod.v4 = ToAbi(*v4);
   if (v6 != nullptr) pod.v6 = ToAbi(*v6);
-  return base::Annotate(pods_.Set(cookie, pod),
-                        base::StrCat("enable outbound capture of netns ",
-                                     cookie));
+  return base::Annotate(
+      pods_.Set(cookie, pod),
+      base::StrCat("enable outbound capture of netns ", cookie));
 }
 
 base::Status Outbound::Disable(uint64_t cookie) { return pods_.Erase(cookie); }

@@ -72,7 +72,8 @@ base::StatusOr<base::Fd> OpenPin(const std::string& path) {
 
 base::Status RenamePin(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) == 0) return base::OkStatus();
-  return base::ErrnoStatus(errno, base::StrCat("rename pin ", from, " to ", to));
+  return base::ErrnoStatus(errno,
+                           base::StrCat("rename pin ", from, " to ", to));
 }
 
 base::Status RemovePin(const std::string& path) {

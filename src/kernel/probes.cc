@@ -64,8 +64,7 @@ base::Status Probes::OpenMaps(const SharedMaps& maps) {
   NODEWARD_ASSIGN(veths_, (maps.Get<uint32_t, nodeward_veth>("veths")));
   NODEWARD_ASSIGN(ports_,
                   (maps.Get<nodeward_probe_key, uint32_t>("probe_ports")));
-  NODEWARD_ASSIGN(cgroups_,
-                  (maps.Get<uint64_t, uint32_t>("kubelet_cgroups")));
+  NODEWARD_ASSIGN(cgroups_, (maps.Get<uint64_t, uint32_t>("kubelet_cgroups")));
   NODEWARD_ASSIGN(addresses_,
                   (maps.Get<nodeward_address, uint32_t>("node_addresses")));
   for (const nodeward_probe_key& key : ports_.Keys())

@@ -7,8 +7,8 @@
 namespace nodeward::kernel {
 
 // What libbpf says on this thread while an object lives, kept instead of
-// printed: the verifier's verdict ends up in the error, nowhere else. Of several
-// the newest gets it.
+// printed: the verifier's verdict ends up in the error, nowhere else. Of
+// several the newest gets it.
 class VerifierLog {
  public:
   VerifierLog();

@@ -26,8 +26,7 @@ class DestinationsTest : public ::testing::Test {
                               .cgroup_path = sandbox_.cgroup()});
     ASSERT_TRUE(hooks.ok()) << hooks.status().ToString();
     hooks_ = *std::move(hooks);
-    auto maps =
-        SharedMaps::Open(sandbox_.bpf_dir() + "/nodeward/v1/maps");
+    auto maps = SharedMaps::Open(sandbox_.bpf_dir() + "/nodeward/v1/maps");
     ASSERT_TRUE(maps.ok());
     map_ = *maps->Get<nodeward_destination_key, nodeward_destination>(
         "destinations");
@@ -49,13 +48,12 @@ class DestinationsTest : public ::testing::Test {
 };
 
 TEST_F(DestinationsTest, WritesAddressesAndPorts) {
-  ASSERT_TRUE(hooks_
-                  ->SetDestinations(
-                      {{Ip("10.0.0.1"), Action::kCapture, {}},
-                       {Ip("10.0.0.2"),
-                        Action::kRefuse,
-                        {{80, Action::kCapture}}}})
-                  .ok());
+  ASSERT_TRUE(
+      hooks_
+          ->SetDestinations(
+              {{Ip("10.0.0.1"), Action::kCapture, {}},
+               {Ip("10.0.0.2"), Action::kRefuse, {{80, Action::kCapture}}}})
+          .ok());
   EXPECT_EQ(Written({Ip("10.0.0.1"), 0}), uint32_t{NODEWARD_CAPTURE});
   EXPECT_EQ(Written({Ip("10.0.0.2"), 0}),
             uint32_t{NODEWARD_REFUSE | NODEWARD_LOOK_AT_PORT});
@@ -64,18 +62,18 @@ TEST_F(DestinationsTest, WritesAddressesAndPorts) {
 }
 
 TEST_F(DestinationsTest, BringsTheMapInLine) {
-  ASSERT_TRUE(hooks_
-                  ->SetDestinations({{Ip("10.0.0.1"),
-                                      Action::kCapture,
-                                      {{80, Action::kRefuse},
-                                       {81, Action::kRefuse}}},
-                                     {Ip("fd00::1"), Action::kCapture, {}}})
-                  .ok());
-  ASSERT_TRUE(hooks_
-                  ->SetDestinations({{Ip("10.0.0.1"),
-                                      Action::kCapture,
-                                      {{81, Action::kCapture}}}})
-                  .ok());
+  ASSERT_TRUE(
+      hooks_
+          ->SetDestinations({{Ip("10.0.0.1"),
+                              Action::kCapture,
+                              {{80, Action::kRefuse}, {81, Action::kRefuse}}},
+                             {Ip("fd00::1"), Action::kCapture, {}}})
+          .ok());
+  ASSERT_TRUE(
+      hooks_
+          ->SetDestinations(
+              {{Ip("10.0.0.1"), Action::kCapture, {{81, Action::kCapture}}}})
+          .ok());
   EXPECT_EQ(Written({Ip("fd00::1"), 0}), 0u);
   EXPECT_EQ(Written(At("10.0.0.1:80")), 0u);
   EXPECT_EQ(Written(At("10.0.0.1:81")), uint32_t{NODEWARD_CAPTURE});
@@ -101,9 +99,8 @@ TEST_F(DestinationsTest, NextAgentReadsWhatTheFormerWrote) {
                   .ok());
   hooks_.reset();
   Start();
-  ASSERT_TRUE(hooks_
-                  ->SetDestinations({{Ip("10.0.0.2"), Action::kRefuse, {}}})
-                  .ok());
+  ASSERT_TRUE(
+      hooks_->SetDestinations({{Ip("10.0.0.2"), Action::kRefuse, {}}}).ok());
   EXPECT_EQ(Written({Ip("10.0.0.1"), 0}), 0u);
   EXPECT_EQ(Written({Ip("10.0.0.2"), 0}), uint32_t{NODEWARD_REFUSE});
 }
@@ -126,8 +123,7 @@ TEST_F(DestinationsTest, FullMapClosesAndNamesWhatDidNotFit) {
 
 TEST_F(DestinationsTest, MeshCidrsAreAskedOnlyWhenThereAreSome) {
   EXPECT_EQ(Settings().mesh_cidrs, 0u);
-  ASSERT_TRUE(
-      hooks_->SetMeshCidrs({*base::Cidr::Parse("10.0.0.0/8")}).ok());
+  ASSERT_TRUE(hooks_->SetMeshCidrs({*base::Cidr::Parse("10.0.0.0/8")}).ok());
   EXPECT_EQ(Settings().mesh_cidrs, 1u);
   ASSERT_TRUE(hooks_->SetMeshCidrs({}).ok());
   EXPECT_EQ(Settings().mesh_cidrs, 0u);

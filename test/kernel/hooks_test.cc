@@ -43,14 +43,12 @@ class HooksTest : public ::testing::Test {
     return agent;
   }
   void Enrol(Agent& agent) {
-    agent.inbound =
-        test::Listen(pod_.netns, At("127.0.0.1:15006"), "", true);
+    agent.inbound = test::Listen(pod_.netns, At("127.0.0.1:15006"), "", true);
     agent.outbound = test::Listen(pod_.netns, At("0.0.0.0:15001"), "lo", true);
     uint64_t cookie = pod_.netns.cookie();
     Hooks& hooks = *agent.hooks;
     ASSERT_TRUE(hooks.AttachLookup(cookie, pod_.netns.fd()).ok());
-    ASSERT_TRUE(
-        hooks.SetListener(cookie, AF_INET, agent.inbound.get()).ok());
+    ASSERT_TRUE(hooks.SetListener(cookie, AF_INET, agent.inbound.get()).ok());
     ASSERT_TRUE(hooks.AttachProbe(cookie, pod_.ifindex, false).ok());
     ASSERT_TRUE(hooks.SetProbePorts(cookie, {{pod_.v4, 80}}).ok());
     ASSERT_TRUE(

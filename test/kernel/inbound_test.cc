@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "kernel/hooks.h"
 #include "kernel/netns_fixture.h"
+#include "kernel/pin.h"
 #include "kernel/stream_fixture.h"
 
 namespace nodeward::kernel {
@@ -23,9 +24,8 @@ using test::Dial;
 class InboundTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto hooks = Hooks::Load(
-        {.bpf_dir = sandbox_.bpf_dir() + "/nodeward",
-         .cgroup_path = sandbox_.cgroup()});
+    auto hooks = Hooks::Load({.bpf_dir = sandbox_.bpf_dir() + "/nodeward",
+                              .cgroup_path = sandbox_.cgroup()});
     ASSERT_TRUE(hooks.ok()) << hooks.status().ToString();
     hooks_ = *std::move(hooks);
     app_ = test::Listen(pod_.netns, At("[::]:80"));
@@ -39,8 +39,7 @@ class InboundTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
   void SetListener(int family, int fd) {
-    base::Status status =
-        hooks_->SetListener(pod_.netns.cookie(), family, fd);
+    base::Status status = hooks_->SetListener(pod_.netns.cookie(), family, fd);
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
   void AttachWithListeners() {
@@ -128,10 +127,8 @@ TEST_F(InboundTest, OnwardSocketWithTheClientsAddressReachesTheApplication) {
 }
 
 TEST_F(InboundTest, TheSlotAndNotTheReusePortGroupChooses) {
-  base::Fd old_one =
-      test::Listen(pod_.netns, At("127.0.0.1:15106"), "", true);
-  base::Fd new_one =
-      test::Listen(pod_.netns, At("127.0.0.1:15106"), "", true);
+  base::Fd old_one = test::Listen(pod_.netns, At("127.0.0.1:15106"), "", true);
+  base::Fd new_one = test::Listen(pod_.netns, At("127.0.0.1:15106"), "", true);
   Attach();
   SetListener(AF_INET, old_one.get());
   SetListener(AF_INET, new_one.get());
@@ -204,12 +201,14 @@ TEST_F(InboundTest, PodsDoNotShareTheirSlots) {
 TEST_F(InboundTest, ManyPodsOnOneNode) {
   // Each with a program, a map and a pin of its own; 250 pods are a full node.
   std::vector<test::Netns> pods(250);
+  size_t descriptors = ListDirectory("/proc/self/fd").size();
   for (const test::Netns& pod : pods)
     ASSERT_TRUE(hooks_->AttachLookup(pod.cookie(), pod.fd()).ok());
   EXPECT_EQ(hooks_->KnownPods().size(), pods.size());
   for (const test::Netns& pod : pods)
     ASSERT_TRUE(hooks_->DetachLookup(pod.cookie()).ok());
   EXPECT_THAT(hooks_->KnownPods(), ::testing::IsEmpty());
+  EXPECT_EQ(ListDirectory("/proc/self/fd").size(), descriptors);
 }
 
 }  // namespace

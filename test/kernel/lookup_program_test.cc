@@ -137,8 +137,8 @@ TEST_F(LookupProgramTest, PassesThePodToItself) {
 
 TEST_F(LookupProgramTest, ComparesWholeIpv6Addresses) {
   Empty(1);
-  for (const char* near : {"[fd01::5]:9", "[fd00:0:1::5]:9",
-                           "[fd00::1:0:0:5]:9", "[fd00::6]:9"})
+  for (const char* near :
+       {"[fd01::5]:9", "[fd00:0:1::5]:9", "[fd00::1:0:0:5]:9", "[fd00::6]:9"})
     EXPECT_EQ(Run(pod6_, At(near)).action, SK_DROP) << near;
 }
 

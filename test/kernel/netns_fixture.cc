@@ -147,10 +147,10 @@ Pod Node::AddPod(int number) {
   pod.v6 = Ip(base::StrCat("fd77:", number_, "::", number));
   pod.veth = base::StrCat("pod", number);
   // The peer is made in the pod's namespace through its descriptor.
-  netns_.Sh(base::StrCat(
-      "ip link add ", pod.veth, " type veth peer name eth0 netns /proc/",
-      getpid(), "/fd/", pod.netns.fd(), "; ip link set ", pod.veth,
-      " master br0 up"));
+  netns_.Sh(base::StrCat("ip link add ", pod.veth,
+                         " type veth peer name eth0 netns /proc/", getpid(),
+                         "/fd/", pod.netns.fd(), "; ip link set ", pod.veth,
+                         " master br0 up"));
   pod.netns.Sh(base::StrCat(
       "ip link set eth0 up; ip addr add ", pod.v4.ToString(),
       "/24 dev eth0; ip -6 addr add ", pod.v6.ToString(),

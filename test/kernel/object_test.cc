@@ -87,9 +87,9 @@ TEST_F(ObjectTest, TheVerifiersWordsAreInTheError) {
   SharedMaps maps = OpenMaps();
   Lookup lookup(lookup_bpf::open());
   // A program that the verifier cannot take: of the wrong type.
-  ASSERT_EQ(bpf_program__set_type(lookup->progs.lookup,
-                                  BPF_PROG_TYPE_SOCKET_FILTER),
-            0);
+  ASSERT_EQ(
+      bpf_program__set_type(lookup->progs.lookup, BPF_PROG_TYPE_SOCKET_FILTER),
+      0);
   base::Status status = maps.Load(lookup->obj, "lookup", "listeners");
   ASSERT_FALSE(status.ok());
   EXPECT_THAT(status.ToString(), HasSubstr("load BPF programs lookup"));

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "kernel/destinations.h"
 #include "kernel/hooks.h"
 #include "kernel/netns_fixture.h"
 #include "kernel/stream_fixture.h"
@@ -38,15 +39,14 @@ using test::Ip;
 class OutboundTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto hooks = Hooks::Load(
-        {.bpf_dir = sandbox_.bpf_dir() + "/nodeward",
-         .cgroup_path = sandbox_.cgroup()});
+    auto hooks = Hooks::Load({.bpf_dir = sandbox_.bpf_dir() + "/nodeward",
+                              .cgroup_path = sandbox_.cgroup()});
     ASSERT_TRUE(hooks.ok()) << hooks.status().ToString();
     hooks_ = *std::move(hooks);
     outbound4_ = test::Listen(pod_.netns, At("0.0.0.0:15001"), "lo");
     outbound6_ = test::Listen(pod_.netns, At("[::1]:15001"));
-    ASSERT_TRUE(hooks_->EnableConnect(pod_.netns.cookie(), &pod_.v4, &pod_.v6)
-                    .ok());
+    ASSERT_TRUE(
+        hooks_->EnableConnect(pod_.netns.cookie(), &pod_.v4, &pod_.v6).ok());
     Serve({{served4_.address, Action::kCapture, {}},
            {served6_.address, Action::kCapture, {}}});
   }
@@ -189,6 +189,29 @@ TEST_F(OutboundTest, RefusesWithEconnrefused) {
   EXPECT_EQ(Counter("connect_refused"), 4u);
 }
 
+TEST_F(OutboundTest, WhereTheHookCannotRefuseTheAgentMust) {
+  hooks_.reset();
+  ASSERT_TRUE(RemovePins(sandbox_.bpf_dir() + "/nodeward").ok());
+  // As on a kernel before 5.18.
+  auto maps = SharedMaps::Open(sandbox_.bpf_dir());
+  ASSERT_TRUE(maps.ok());
+  auto outbound = Outbound::Load(*maps, {.tcx = true, .set_retval = false});
+  ASSERT_TRUE(outbound.ok()) << outbound.status().ToString();
+  ASSERT_TRUE(outbound->Attach(sandbox_.bpf_dir(), sandbox_.cgroup()).ok());
+  uint64_t cookie = pod_.netns.cookie();
+  ASSERT_TRUE(outbound->Enable(cookie, &pod_.v4, nullptr).ok());
+  auto destinations = Destinations::Open(*maps);
+  ASSERT_TRUE(destinations.ok());
+  ASSERT_TRUE(
+      destinations->Set({{served4_.address, Action::kRefuse, {}}}).ok());
+  Connection c = Dial(pod_.netns, served4_);
+  ASSERT_EQ(c.error, 0);
+  base::Fd agent = test::Accept(outbound4_.get());
+  EXPECT_EQ(outbound->TakeFlow(cookie, test::Peer(agent.get()),
+                               test::Local(agent.get())),
+            served4_);
+}
+
 TEST_F(OutboundTest, PortsDecideBeforeTheirAddress) {
   Serve({{peer_.v4,
           Action::kRefuse,
@@ -200,8 +223,9 @@ TEST_F(OutboundTest, PortsDecideBeforeTheirAddress) {
 
 TEST_F(OutboundTest, CapturesTheUnknownInsideMeshCidrs) {
   Serve({});
-  ASSERT_TRUE(hooks_->SetMeshCidrs({*base::Cidr::Parse("10.99.0.0/16"),
-                                    *base::Cidr::Parse("fd99::/64")})
+  ASSERT_TRUE(hooks_
+                  ->SetMeshCidrs({*base::Cidr::Parse("10.99.0.0/16"),
+                                  *base::Cidr::Parse("fd99::/64")})
                   .ok());
   Connection c = Dial(pod_.netns, At("10.99.1.2:80"));
   ASSERT_EQ(c.error, 0);
@@ -226,8 +250,8 @@ TEST_F(OutboundTest, DisabledPodIsLeftAlone) {
 }
 
 TEST_F(OutboundTest, OneSourcePortReachesTwoDestinations) {
-  Serve({{peer_.v4, Action::kCapture, {}}, {Ip("10.99.0.9"), Action::kCapture,
-                                            {}}});
+  Serve({{peer_.v4, Action::kCapture, {}},
+         {Ip("10.99.0.9"), Action::kCapture, {}}});
   base::Fd fds[2];
   const base::Endpoint to[] = {served4_, At("10.99.0.9:8000")};
   for (int i : {0, 1}) {
@@ -324,8 +348,7 @@ TEST_F(OutboundTest, MptcpIsCaptured) {
 TEST_F(OutboundTest, SocketBoundToItsInterface) {
   for (int family : {AF_INET, AF_INET6}) {
     base::Fd fd = pod_.netns.Socket(family);
-    ASSERT_EQ(
-        setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5), 0);
+    ASSERT_EQ(setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5), 0);
     ASSERT_EQ(Connect(fd.get(), served4_, family), 0);
     EXPECT_EQ(test::Local(fd.get()).address, pod_.v4);
     ExpectCaptured(fd.get(), served4_, outbound4_.get());
@@ -374,8 +397,8 @@ TEST_F(OutboundTest, WithoutListenerIsRefusedNotLetThrough) {
 }
 
 TEST_F(OutboundTest, RefusesACgroupThatIsNone) {
-  auto hooks = Hooks::Load({.bpf_dir = sandbox_.bpf_dir() + "/other",
-                            .cgroup_path = "/tmp"});
+  auto hooks = Hooks::Load(
+      {.bpf_dir = sandbox_.bpf_dir() + "/other", .cgroup_path = "/tmp"});
   ASSERT_FALSE(hooks.ok());
   EXPECT_THAT(hooks.status().ToString(),
               ::testing::HasSubstr("/tmp: not a cgroup v2 folder"));

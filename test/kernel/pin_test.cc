@@ -16,8 +16,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 base::Fd MakeMap(uint32_t entries) {
-  return base::Fd(bpf_map_create(BPF_MAP_TYPE_ARRAY, "pin_test", 4, 8, entries,
-                                 nullptr));
+  return base::Fd(
+      bpf_map_create(BPF_MAP_TYPE_ARRAY, "pin_test", 4, 8, entries, nullptr));
 }
 
 uint32_t EntriesOf(const std::string& path) {

@@ -52,10 +52,10 @@ std::string V4(const base::Endpoint& from, const base::Endpoint& to,
                const std::string& options = "", int protocol = IPPROTO_TCP) {
   int words = 5 + options.size() / 4;
   return std::string(12, '\x02') + Bytes({0x08, 0x00}) +
-         Bytes({0x40 | words, 0}) +
-         U16(words * 4 + payload.size()) + U16(1) + U16(fragment) +
-         Bytes({64, protocol}) + U16(0) + AddressBytes(from.address) +
-         AddressBytes(to.address) + options + payload;
+         Bytes({0x40 | words, 0}) + U16(words * 4 + payload.size()) + U16(1) +
+         U16(fragment) + Bytes({64, protocol}) + U16(0) +
+         AddressBytes(from.address) + AddressBytes(to.address) + options +
+         payload;
 }
 
 std::string V6(const base::Endpoint& from, const base::Endpoint& to, int next,
@@ -231,10 +231,10 @@ TEST_F(ProbeProgramTest, FragmentIsNeverAttested) {
 
 TEST_F(ProbeProgramTest, FollowsIpv6ExtensionHeaders) {
   std::string tcp = Tcp(node6_, pod6_, kSyn);
-  EXPECT_EQ(Run(V6(node6_, pod6_, 0,
-                   Extension(60) + Extension(43, 1) +
-                       Extension(IPPROTO_TCP) + tcp)),
-            kNext);
+  EXPECT_EQ(
+      Run(V6(node6_, pod6_, 0,
+             Extension(60) + Extension(43, 1) + Extension(IPPROTO_TCP) + tcp)),
+      kNext);
   EXPECT_TRUE(IsExempt(node6_, pod6_));
 }
 
@@ -254,6 +254,15 @@ TEST_F(ProbeProgramTest, EndlessExtensionHeadersAreDropped) {
   EXPECT_EQ(Run(V6(node6_, pod6_, 60, chain + Tcp(node6_, pod6_, kSyn))),
             kDrop);
   EXPECT_FALSE(IsExempt(node6_, pod6_));
+}
+
+TEST_F(ProbeProgramTest, Ipv6FragmentThatHidesItsHeadersIsDropped) {
+  std::string first = Bytes({60, 0, 0, 1, 0, 0, 0, 1});
+  EXPECT_EQ(Run(V6(node6_, pod6_, 44, first)), kDrop);
+  EXPECT_EQ(Run(V6(node6_, pod6_, 44, first + Extension(IPPROTO_TCP))), kDrop);
+  EXPECT_EQ(Run(V6(node6_, pod6_, 44,
+                   first + Extension(IPPROTO_UDP) + std::string(8, '\0'))),
+            kNext);
 }
 
 TEST_F(ProbeProgramTest, ClosedVethDropsPlaintextSyns) {

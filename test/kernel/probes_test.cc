@@ -27,9 +27,8 @@ class ProbesTest : public ::testing::Test {
   void SetUp() override {
     kubelet_ = sandbox_.AddCgroup("kubelet");
     inside_ = std::make_unique<test::InNetns>(node_.netns());
-    auto hooks = Hooks::Load(
-        {.bpf_dir = sandbox_.bpf_dir() + "/nodeward",
-         .cgroup_path = sandbox_.cgroup()});
+    auto hooks = Hooks::Load({.bpf_dir = sandbox_.bpf_dir() + "/nodeward",
+                              .cgroup_path = sandbox_.cgroup()});
     ASSERT_TRUE(hooks.ok()) << hooks.status().ToString();
     hooks_ = *std::move(hooks);
     app_ = test::Listen(pod_.netns, At("[::]:80"));
@@ -40,8 +39,7 @@ class ProbesTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status.ToString();
     ASSERT_TRUE(
         hooks_->SetKubeletCgroups({test::Sandbox::CgroupId(kubelet_)}).ok());
-    ASSERT_TRUE(
-        hooks_->SetNodeAddresses({node_.v4(), node_.v6()}).ok());
+    ASSERT_TRUE(hooks_->SetNodeAddresses({node_.v4(), node_.v6()}).ok());
     ASSERT_TRUE(
         hooks_->SetProbePorts(cookie, {{pod_.v4, 80}, {pod_.v6, 80}}).ok());
   }
@@ -49,9 +47,8 @@ class ProbesTest : public ::testing::Test {
   // What a process of the kubelet's gets from connect(); `source_port` 0: any.
   int Probe(const base::Endpoint& to, uint16_t source_port = 0,
             const base::IpAddress* source = nullptr) {
-    return test::RunInCgroup(kubelet_, [&] {
-      return ConnectFrom(to, source_port, source);
-    });
+    return test::RunInCgroup(
+        kubelet_, [&] { return ConnectFrom(to, source_port, source); });
   }
   // The same from a process of the node in another cgroup.
   int Other(const base::Endpoint& to, uint16_t source_port = 0) {
@@ -132,7 +129,8 @@ TEST_F(ProbesTest, ForwardedTrafficWithTheNodesAddressIsRefused) {
   test::Netns outside;
   node_.netns().Sh(base::StrCat(
       "ip link add out type veth peer name eth0 netns /proc/", getpid(), "/fd/",
-      outside.fd(), "; ip link set out up; ip addr add 10.66.0.1/24 dev out; "
+      outside.fd(),
+      "; ip link set out up; ip addr add 10.66.0.1/24 dev out; "
       "nft add table ip t; nft add chain ip t p '{ type nat hook postrouting "
       "priority 100; }'; nft add rule ip t p ip saddr 10.66.0.2 snat to ",
       node_.v4().ToString()));

@@ -92,13 +92,12 @@ TEST_F(RemoveTest, FiltersAreDeletedToo) {
   auto link = OpenPin(base::StrCat(veths, "/", pod_.ifindex));
   ASSERT_TRUE(link.ok()) << "this kernel has no tcx (before 6.6)";
   base::Fd program(bpf_prog_get_fd_by_id(ReadLink(link->get())->prog_id));
-  ASSERT_TRUE(
-      VethHook(veths, pod_.ifindex).Attach(program.get(), false).ok());
+  ASSERT_TRUE(VethHook(veths, pod_.ifindex).Attach(program.get(), false).ok());
   base::Fd app = test::Listen(pod_.netns, At("0.0.0.0:80"));
   Remove();
   EXPECT_EQ(Dial(client_.netns, {pod_.v4, 80}).error, 0);
-  node_.netns().Sh(base::StrCat("test -z \"$(tc filter show dev ", pod_.veth,
-                                " egress)\""));
+  node_.netns().Sh(
+      base::StrCat("test -z \"$(tc filter show dev ", pod_.veth, " egress)\""));
 }
 
 TEST_F(RemoveTest, OtherPinsInTheFolderStay) {

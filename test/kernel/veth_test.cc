@@ -76,9 +76,8 @@ TEST_P(VethTest, RunsBeforeWhatWasThere) {
   ASSERT_TRUE(hook_.Attach(others.get(), GetParam()).ok());
   if (GetParam()) {
     // Our pin would be found and updated; the other is somebody else's.
-    ASSERT_TRUE(RenamePin(
-                    base::StrCat(sandbox_.bpf_dir(), "/", pod_.ifindex),
-                    sandbox_.bpf_dir() + "/others")
+    ASSERT_TRUE(RenamePin(base::StrCat(sandbox_.bpf_dir(), "/", pod_.ifindex),
+                          sandbox_.bpf_dir() + "/others")
                     .ok());
   } else {
     // clsact stays behind, so the other's filter finds its place.

@@ -124,8 +124,8 @@ NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_probe_event) == 56, "event");
 
 /* Map `veths`: host-side ifindex (__u32) -> this. */
 struct nodeward_veth {
-  __u64 cookie;  /* of the pod behind it */
-  __u32 closed;  /* 1: no sk_lookup there, drop plaintext SYNs here */
+  __u64 cookie; /* of the pod behind it */
+  __u32 closed; /* 1: no sk_lookup there, drop plaintext SYNs here */
   __u32 padding;
 };
 NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_veth) == 16, "veth");
@@ -135,21 +135,21 @@ enum nodeward_counter {
   NODEWARD_COUNT_CONNECT_CAPTURED,
   NODEWARD_COUNT_CONNECT_REFUSED,
   NODEWARD_COUNT_CONNECT_LEFT_ALONE,
-  NODEWARD_COUNT_CONNECT_OWN,        /* the agent's own socket */
-  NODEWARD_COUNT_CONNECT_FAILED,     /* an error in the hook: refused */
+  NODEWARD_COUNT_CONNECT_OWN,    /* the agent's own socket */
+  NODEWARD_COUNT_CONNECT_FAILED, /* an error in the hook: refused */
   NODEWARD_COUNT_FLOW_PUBLISHED,
-  NODEWARD_COUNT_FLOW_LOST,          /* could not be published: agent resets */
+  NODEWARD_COUNT_FLOW_LOST, /* could not be published: agent resets */
   NODEWARD_COUNT_LOOKUP_CAPTURED,
   NODEWARD_COUNT_LOOKUP_HBONE,
-  NODEWARD_COUNT_LOOKUP_LOCAL,       /* loopback, onward, own address */
+  NODEWARD_COUNT_LOOKUP_LOCAL, /* loopback, onward, own address */
   NODEWARD_COUNT_LOOKUP_EXEMPT,
   NODEWARD_COUNT_LOOKUP_NO_LISTENER, /* empty slot: dropped */
   NODEWARD_COUNT_LOOKUP_FAILED,      /* assign failed: dropped */
   NODEWARD_COUNT_PROBE_EXEMPTED,
   NODEWARD_COUNT_PROBE_NOT_EXEMPT,
-  NODEWARD_COUNT_PROBE_CLOSED,       /* backstop dropped a SYN */
-  NODEWARD_COUNT_PROBE_MALFORMED,    /* headers nobody can follow: dropped */
-  NODEWARD_COUNT_PROBE_EVENT_LOST,   /* exempted, but the agent was not told */
+  NODEWARD_COUNT_PROBE_CLOSED,     /* backstop dropped a SYN */
+  NODEWARD_COUNT_PROBE_MALFORMED,  /* headers nobody can follow: dropped */
+  NODEWARD_COUNT_PROBE_EVENT_LOST, /* exempted, but the agent was not told */
   NODEWARD_COUNT_MAX
 };
 
