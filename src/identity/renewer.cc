@@ -75,7 +75,7 @@ class Renewer::State : public std::enable_shared_from_this<State> {
     timer_.Cancel();
     changed_ = nullptr;
   }
-  void SetWanted(const std::set<model::Identity>& wanted);
+  void SetWanted(std::set<model::Identity> wanted);
   std::vector<CertificateStatus> status() const;
   std::string IssuerDescription() const { return issuer_->Description(); }
 
@@ -111,7 +111,7 @@ class Renewer::State : public std::enable_shared_from_this<State> {
   bool telling_ = false;
 };
 
-void Renewer::State::SetWanted(const std::set<model::Identity>& wanted) {
+void Renewer::State::SetWanted(std::set<model::Identity> wanted) {
   for (auto it = entries_.begin(); it != entries_.end();) {
     if (wanted.contains(it->first)) {
       ++it;
@@ -123,8 +123,8 @@ void Renewer::State::SetWanted(const std::set<model::Identity>& wanted) {
     }
     it = entries_.erase(it);
   }
-  for (const model::Identity& identity : wanted) {
-    entries_.try_emplace(identity);
+  while (!wanted.empty()) {
+    entries_.try_emplace(std::move(wanted.extract(wanted.begin()).value()));
   }
   Tick();
 }
@@ -321,7 +321,7 @@ Renewer::Renewer(io::Loop& loop, pki::Issuer* issuer,
 Renewer::~Renewer() { state_->Shut(); }
 
 void Renewer::SetWanted(std::set<model::Identity> wanted) {
-  state_->SetWanted(wanted);
+  state_->SetWanted(std::move(wanted));
 }
 
 std::vector<CertificateStatus> Renewer::status() const {
