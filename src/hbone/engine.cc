@@ -13,13 +13,20 @@
 namespace nodeward::hbone {
 namespace {
 
-// Calls `done` when the last copy is gone: each worker holds one until it has
-// done its part.
-std::shared_ptr<void> WhenAllAreDone(std::function<void()> done) {
-  return std::shared_ptr<void>(nullptr, [done = std::move(done)](void*) {
-    if (done != nullptr) done();
-  });
-}
+// Calls `done` on the thread of the last worker that has done its part, never
+// on the caller's own.
+class Countdown {
+ public:
+  Countdown(size_t parts, std::function<void()> done)
+      : left_(parts), done_(std::move(done)) {}
+  void Arrive() {
+    if (left_.fetch_sub(1) == 1 && done_ != nullptr) done_();
+  }
+
+ private:
+  std::atomic<size_t> left_;
+  const std::function<void()> done_;
+};
 
 // `drained` once, whoever is first: the end of the last connection or the
 // deadline.
@@ -84,13 +91,11 @@ base::Status EngineImpl::StartWorkers(
 void EngineImpl::SetSnapshot(model::SnapshotPtr snapshot,
                              std::function<void()> done) {
   auto mesh = std::make_shared<const MeshView>(std::move(snapshot));
-  auto all = WhenAllAreDone(std::move(done));
+  auto all = std::make_shared<Countdown>(workers_.size(), std::move(done));
   for (const auto& worker : workers_) {
-    // Moved into the call, so that it is let go of on the worker's thread and
-    // before the next posted work.
-    worker->Post([w = worker.get(), mesh, part = all]() mutable {
-      w->SetMesh(std::move(mesh));
-      part.reset();
+    worker->Post([w = worker.get(), mesh, all] {
+      w->SetMesh(mesh);
+      all->Arrive();
     });
   }
 }
@@ -120,20 +125,23 @@ void EngineImpl::AddPod(LocalPod pod) {
 
 void EngineImpl::DrainPod(const std::string& uid,
                           std::function<void()> drained) {
-  auto all = WhenAllAreDone(std::move(drained));
+  auto all =
+      std::make_shared<Countdown>(workers_.size(), std::move(drained));
   for (const auto& worker : workers_) {
-    worker->Post([w = worker.get(), uid, part = all]() mutable {
-      w->DrainPod(uid, [part = std::move(part)]() mutable { part.reset(); });
+    worker->Post([w = worker.get(), uid, all] {
+      w->DrainPod(uid, [all] { all->Arrive(); });
     });
   }
 }
 
 void EngineImpl::KillPod(const std::string& uid,
                          std::function<void()> removed) {
-  auto all = WhenAllAreDone(std::move(removed));
+  auto all =
+      std::make_shared<Countdown>(workers_.size(), std::move(removed));
   for (const auto& worker : workers_) {
-    worker->Post([w = worker.get(), uid, part = all]() mutable {
-      w->KillPod(uid, [part = std::move(part)]() mutable { part.reset(); });
+    worker->Post([w = worker.get(), uid, all] {
+      w->KillPod(uid);
+      all->Arrive();
     });
   }
 }
@@ -141,10 +149,11 @@ void EngineImpl::KillPod(const std::string& uid,
 void EngineImpl::Drain(absl::Duration deadline,
                        std::function<void()> drained) {
   auto once = std::make_shared<DrainDeadline>(std::move(drained));
-  auto all = WhenAllAreDone([once] { once->Fire(); });
+  auto all = std::make_shared<Countdown>(workers_.size(),
+                                         [once] { once->Fire(); });
   for (const auto& worker : workers_) {
-    worker->Post([w = worker.get(), part = all]() mutable {
-      w->Drain([part = std::move(part)]() mutable { part.reset(); });
+    worker->Post([w = worker.get(), all] {
+      w->Drain([all] { all->Arrive(); });
     });
   }
   workers_.front()->Post([w = workers_.front().get(), once, deadline] {

@@ -121,14 +121,13 @@ void Worker::DrainWhere(const std::function<bool(const Pod&)>& chosen,
   });
 }
 
-void Worker::KillPod(const std::string& uid, std::function<void()> removed) {
+void Worker::KillPod(const std::string& uid) {
   ForEachPod([&](Pod& pod) {
     if (pod.uid() != uid) return;
     pod.StopListening();
     pod.AbortAll(observe::Outcome::kPodGone, "the pod was removed");
     PodEmpty(&pod);
   });
-  removed();
 }
 
 void Worker::After(absl::Duration delay, std::function<void()> work) {

@@ -50,7 +50,7 @@ class Worker {
               std::shared_ptr<PodListeners> listeners);
   void Listen(const SharedPod* shared);
   void DrainPod(const std::string& uid, std::function<void()> drained);
-  void KillPod(const std::string& uid, std::function<void()> removed);
+  void KillPod(const std::string& uid);
   // Everything stops accepting; `drained` when all pods are empty.
   void Drain(std::function<void()> drained);
 

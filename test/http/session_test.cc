@@ -238,6 +238,38 @@ TEST_F(SessionTest, ForgottenStreamsDropWhatComes) {
   EXPECT_EQ(end.received, "");
 }
 
+TEST_F(SessionTest, DataOfStreamsThatAreGoneCostsNoWindow) {
+  Side small{Role::kClient, {.connection_window = 100'000}};
+  for (int i = 0; i < 50; ++i) {
+    End end;
+    auto id = small.session->Connect("10.0.0.7:80", {}, &end);
+    ASSERT_TRUE(id.ok()) << id.status();
+    Carry(&small, &server);
+    // 10 KB are under way while the stream is forgotten, and 10 KB more when
+    // it is reset.
+    server.ends[*id]->to_send = std::string(10'000, 'x');
+    server.session->Resume(*id);
+    ASSERT_TRUE(server.session->Send().ok());
+    small.session->Forget(*id);
+    std::string late = std::exchange(server.out, "");
+    if (i % 2 == 0) {
+      small.session->Reset(*id, error_code::kCancel);
+      ASSERT_TRUE(small.session->Send().ok());
+    }
+    ASSERT_TRUE(small.session->Receive(base::AsBytes(late), now).ok());
+    small.session->Reset(*id, error_code::kCancel);
+    Carry(&small, &server);
+  }
+  End end;
+  auto id = small.session->Connect("10.0.0.7:80", {}, &end);
+  ASSERT_TRUE(id.ok()) << id.status();
+  Carry(&small, &server);
+  server.ends[*id]->to_send = std::string(90'000, 'y');
+  server.session->Resume(*id);
+  Carry(&small, &server);
+  EXPECT_EQ(end.received.size(), 90'000u);
+}
+
 TEST_F(SessionTest, RefusalIsAStatusAndTheEnd) {
   server.refuse_with = 401;
   End end;
