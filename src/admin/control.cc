@@ -155,7 +155,10 @@ base::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Listen(
   }
   auto server = std::unique_ptr<ControlServer>(
       new ControlServer(loop, path, std::move(listener), options));
-  NODEWARD_TRY(loop.Add(server->listener_.get(), EPOLLIN, server.get()));
+  // Edge-triggered: with no descriptor left, a connection that waits must not
+  // make the loop spin.
+  NODEWARD_TRY(
+      loop.Add(server->listener_.get(), EPOLLIN | EPOLLET, server.get()));
   return server;
 }
 
@@ -179,6 +182,7 @@ void ControlServer::OnEvents(uint32_t) {
   for (;;) {
     base::Fd fd(accept4(listener_.get(), nullptr, nullptr,
                         SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.valid() && errno == ECONNABORTED) continue;
     if (!fd.valid()) return;
     const bool allowed = MayAsk(fd.get(), options_.allowed_user);
     const bool room = clients_.size() < kMaxClients;

@@ -29,7 +29,7 @@ namespace nodeward::admin {
 class ControlServer final : private io::Watcher {
  public:
   static constexpr size_t kMaxRequestBytes = 64 * 1024;
-  static constexpr size_t kMaxReplyBytes = 64 * 1024 * 1024;
+  static constexpr size_t kMaxReplyBytes = 16 * 1024 * 1024;
   static constexpr size_t kMaxClients = 32;
 
   // Answers one command, on the loop. An error's message reaches the client.

@@ -238,7 +238,10 @@ base::StatusOr<std::unique_ptr<HttpServer::Impl>> HttpServer::Impl::Create(
                   io::LocalEndpoint(impl->listener_.get()));
   impl->port_ = local.port;
   NODEWARD_ASSIGN(impl->loop_, io::Loop::Create());
-  NODEWARD_TRY(impl->loop_->Add(impl->listener_.get(), EPOLLIN, impl.get()));
+  // Edge-triggered: with no descriptor left, a connection that waits must not
+  // make the loop spin.
+  NODEWARD_TRY(
+      impl->loop_->Add(impl->listener_.get(), EPOLLIN | EPOLLET, impl.get()));
   return impl;
 }
 
@@ -249,10 +252,13 @@ HttpServer::Impl::~Impl() {
 }
 
 void HttpServer::Impl::OnEvents(uint32_t) {
-  base::Endpoint peer;
-  while (auto fd = io::Accept(listener_.get(), &peer)) {
+  for (;;) {
+    base::Fd fd(accept4(listener_.get(), nullptr, nullptr,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.valid() && errno == ECONNABORTED) continue;
+    if (!fd.valid()) return;
     if (clients_.size() >= kMaxClients) Drop(clients_.front().get());
-    clients_.push_back(std::make_shared<Client>(*this, *std::move(fd)));
+    clients_.push_back(std::make_shared<Client>(*this, std::move(fd)));
     Client* const client = clients_.back().get();
     if (!client->Start().ok()) Drop(client);
   }

@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 // Runs a server on a loop of its own thread.
 class ControlTest : public ::testing::Test {
  protected:
-  void StartServer(absl::Duration deadline = absl::Seconds(30)) {
+  void StartServer(absl::Duration deadline = absl::Minutes(3)) {
     auto loop = io::Loop::Create();
     ASSERT_TRUE(loop.ok());
     loop_ = *std::move(loop);
@@ -59,7 +59,7 @@ class ControlTest : public ::testing::Test {
   std::string socket_path() const { return temp_.path() + "/control.sock"; }
 
   base::StatusOr<Json> Ask(const std::string& command, const Json& args) {
-    return AskAgent(temp_.path(), command, args, absl::Seconds(30));
+    return AskAgent(temp_.path(), command, args, absl::Minutes(3));
   }
   std::string Error(const std::string& command,
                     const Json& args = Json::object()) {
