@@ -49,7 +49,8 @@ std::vector<std::string> ParseCgroup2Mounts(std::string_view mountinfo) {
     // 41 31 0:38 / /sys/fs/cgroup rw,relatime shared:1 - cgroup2 cgroup2 rw
     const std::vector<absl::string_view> halves =
         absl::StrSplit(line, absl::MaxSplits(" - ", 1));
-    if (halves.size() != 2 || !absl::StartsWith(halves[1], "cgroup2 ")) continue;
+    if (halves.size() != 2 || !absl::StartsWith(halves[1], "cgroup2 "))
+      continue;
     const std::vector<absl::string_view> fields =
         absl::StrSplit(halves[0], ' ');
     if (fields.size() > 4) {
@@ -82,9 +83,9 @@ base::StatusOr<std::string> ResolveCgroup(const std::string& configured) {
   if (!configured.starts_with('/')) folder += '/';
   folder += configured;
   if (IsCgroup2(folder)) return folder;
-  return absl::NotFoundError(base::StrCat(
-      "find cgroup '", configured, "': neither it nor ", folder,
-      " is a folder of cgroup v2; give a path below ", mount));
+  return absl::NotFoundError(
+      base::StrCat("find cgroup '", configured, "': neither it nor ", folder,
+                   " is a folder of cgroup v2; give a path below ", mount));
 }
 
 base::StatusOr<uint64_t> CgroupId(const std::string& folder) {

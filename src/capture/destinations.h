@@ -12,12 +12,14 @@ namespace nodeward::capture {
 // - a workload of the mesh, on whatever node: captured;
 // - an address that two pods claim, or that a pod of the mesh held which has
 //   ended but may still run: refused;
-// - a service that a workload of the mesh serves: captured on the ports that have
+// - a service that a workload of the mesh serves: captured on the ports that
+// have
 //   a ready endpoint, refused on every other;
 // - a service without any ready endpoint: refused;
 // - a service that only others serve, and everything else: not listed, so the
 //   connection is left alone.
 // Sorted by address, each once.
-std::vector<kernel::Destination> DestinationsOf(const model::Snapshot& snapshot);
+std::vector<kernel::Destination> DestinationsOf(
+    const model::Snapshot& snapshot);
 
 }  // namespace nodeward::capture

@@ -51,9 +51,8 @@ std::vector<TcpSocket> InboundConnections(
     const auto at_port = by_port.find(socket.local.port);
     const bool accepted =
         at_port != by_port.end() &&
-        std::any_of(
-            at_port->second.begin(), at_port->second.end(),
-            [&](const TcpSocket* l) { return Accepts(*l, socket); });
+        std::any_of(at_port->second.begin(), at_port->second.end(),
+                    [&](const TcpSocket* l) { return Accepts(*l, socket); });
     if (accepted || socket.opener != Opener::kThisEnd) {
       inbound.push_back(socket);
     }
@@ -96,10 +95,11 @@ base::Status EarlierConnections::Destroy(const Netns& pod, const Netns& home,
     for (const TcpSocket& socket : connections) {
       const base::Status status = sockets.Destroy(socket);
       if (status.code() == absl::StatusCode::kUnimplemented) {
-        return absl::UnimplementedError(base::StrCat(
-            connections.size(), " plaintext connections from before enrolment "
-            "stay open: this kernel cannot close them (no "
-            "CONFIG_INET_DIAG_DESTROY); restart the pod"));
+        return absl::UnimplementedError(
+            base::StrCat(connections.size(),
+                         " plaintext connections from before enrolment "
+                         "stay open: this kernel cannot close them (no "
+                         "CONFIG_INET_DIAG_DESTROY); restart the pod"));
       }
       if (!status.ok() && status.code() != absl::StatusCode::kNotFound) {
         return base::Annotate(status, "close plaintext connection from " +

@@ -61,8 +61,8 @@ struct ExemptedProbe {
 
 struct Options {
   std::string node;
-  std::string bpf_dir;   // pins
-  std::string cgroup;    // "auto" or a path
+  std::string bpf_dir;         // pins
+  std::string cgroup;          // "auto" or a path
   std::string kubelet_cgroup;  // "auto" or a path
   uint16_t kubelet_port = 10250;
   std::vector<base::Cidr> mesh_cidrs;

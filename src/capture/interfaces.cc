@@ -26,19 +26,19 @@ base::StatusOr<int> NetnsNumber(Netlink& route, const Netns& netns) {
   request.Struct(rtgenmsg{.rtgen_family = AF_UNSPEC})
       .Attribute(NETNSA_FD, static_cast<uint32_t>(netns.fd()));
   int number = NETNSA_NSID_NOT_ASSIGNED;
-  NODEWARD_TRY(route.Get(
-      std::move(request), "ask for the number of the pod's namespace",
-      [&](uint16_t, base::ByteSpan payload) {
-        const auto value =
-            AttributesAfter<rtgenmsg>(payload).FindU32(NETNSA_NSID);
-        if (value.has_value()) number = static_cast<int>(*value);
-      }));
+  NODEWARD_TRY(
+      route.Get(std::move(request), "ask for the number of the pod's namespace",
+                [&](uint16_t, base::ByteSpan payload) {
+                  const auto value =
+                      AttributesAfter<rtgenmsg>(payload).FindU32(NETNSA_NSID);
+                  if (value.has_value()) number = static_cast<int>(*value);
+                }));
   return number;
 }
 
 base::Status NoHostInterface(std::string_view why) {
-  return absl::NotFoundError(base::StrCat(
-      "find the host side of the pod's interface: ", why));
+  return absl::NotFoundError(
+      base::StrCat("find the host side of the pod's interface: ", why));
 }
 
 }  // namespace
@@ -130,8 +130,8 @@ base::StatusOr<HostInterface> FindHostInterface(
   // Interface numbers repeat between namespaces: does it lead to this pod?
   NODEWARD_ASSIGN(const int number, NetnsNumber(route, pod));
   if (number != *outside->peer_netns) {
-    return NoHostInterface(base::StrCat("interface ", outside->name,
-                                        " belongs to another pod"));
+    return NoHostInterface(
+        base::StrCat("interface ", outside->name, " belongs to another pod"));
   }
   return HostInterface{outside->index, outside->name};
 }

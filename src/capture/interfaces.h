@@ -19,8 +19,8 @@ struct Interface {
   std::string name;
   std::string kind;  // "veth", "macvlan" …; empty: a plain device
   int peer = 0;      // veth: index of the other end; 0: none
-  // The peer's namespace by the number that the asking namespace gives it; none:
-  // the same namespace.
+  // The peer's namespace by the number that the asking namespace gives it;
+  // none: the same namespace.
   std::optional<int> peer_netns;
 };
 

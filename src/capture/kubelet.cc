@@ -31,14 +31,15 @@ base::StatusOr<uint64_t> CgroupOfListeners(
                                     ", not to root"));
     }
     if (listener.cgroup != listeners.front().cgroup) {
-      return NoKubelet(base::StrCat(
-          "processes of several cgroups listen on port ", port,
-          "; name the right one (kubelet: {cgroup: PATH})"));
+      return NoKubelet(
+          base::StrCat("processes of several cgroups listen on port ", port,
+                       "; name the right one (kubelet: {cgroup: PATH})"));
     }
   }
   if (listeners.front().cgroup == 0) {
-    return NoKubelet("the kernel does not tell a socket's cgroup (needs Linux "
-                     "5.9 with CONFIG_SOCK_CGROUP_DATA)");
+    return NoKubelet(
+        "the kernel does not tell a socket's cgroup (needs Linux "
+        "5.9 with CONFIG_SOCK_CGROUP_DATA)");
   }
   return listeners.front().cgroup;
 }

@@ -30,8 +30,8 @@ class KubeletFinder {
       : configured_(std::move(configured)), port_(port) {}
 
   // REQUIRES: the calling thread is in the node's namespace. Cheap when nothing
-  // has changed. An error says why no process can be taken for the kubelet; then
-  // no probe is exempt.
+  // has changed. An error says why no process can be taken for the kubelet;
+  // then no probe is exempt.
   base::StatusOr<KubeletCgroup> Find();
 
  private:
@@ -42,8 +42,8 @@ class KubeletFinder {
 
   const std::string configured_;
   const uint16_t port_;
-  std::string mount_;    // of cgroup v2; empty: not looked for yet
-  KubeletCgroup last_;   // what FolderOf found last
+  std::string mount_;   // of cgroup v2; empty: not looked for yet
+  KubeletCgroup last_;  // what FolderOf found last
 };
 
 }  // namespace nodeward::capture

@@ -28,8 +28,7 @@ std::vector<std::string> NamesIn(const std::string& folder) {
   return names;
 }
 
-std::vector<std::string> CandidatePaths(
-    const std::vector<std::string>& paths) {
+std::vector<std::string> CandidatePaths(const std::vector<std::string>& paths) {
   std::vector<std::string> all = paths;
   for (const std::string& name : NamesIn("/run/netns")) {
     all.push_back("/run/netns/" + name);

@@ -17,8 +17,8 @@ void ForEachNetns(
     const std::vector<std::string>& paths,
     absl::FunctionRef<void(const std::string& name, const Netns&)> visit);
 
-// Takes rules, routes and sysctls out of those namespaces whose cookie is one of
-// `cookies`, as far as they can be found.
+// Takes rules, routes and sysctls out of those namespaces whose cookie is one
+// of `cookies`, as far as they can be found.
 void RemoveSteeringFrom(const Netns& home, const std::vector<uint64_t>& cookies,
                         const std::vector<std::string>& paths);
 

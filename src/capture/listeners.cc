@@ -38,8 +38,7 @@ bool Holds(const std::string& pid, const std::string& target) {
   bool found = false;
   while (const dirent* entry = readdir(fds)) {
     char link[64];
-    const ssize_t n =
-        readlinkat(dirfd(fds), entry->d_name, link, sizeof(link));
+    const ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link));
     if (n > 0 && std::string_view(link, static_cast<size_t>(n)) == target) {
       found = true;
       break;
@@ -84,15 +83,15 @@ base::Status SetOption(const base::Fd& fd, int level, int option, int value,
   return base::OkStatus();
 }
 
-// REQUIRES: the calling thread is in the pod's namespace. No descriptor: an IPv6
-// address where the kernel, or the pod's lo, has no IPv6.
+// REQUIRES: the calling thread is in the pod's namespace. No descriptor: an
+// IPv6 address where the kernel, or the pod's lo, has no IPv6.
 base::StatusOr<base::Fd> Listen(const Place& place) {
   NODEWARD_ASSIGN(const base::IpAddress address,
                   base::IpAddress::Parse(place.address));
   const base::Endpoint endpoint{address, place.port};
   const std::string what = "open the agent's port " + endpoint.ToString();
-  base::Fd fd(socket(address.family(),
-                     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  base::Fd fd(
+      socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
     if (errno == EAFNOSUPPORT && !address.is_v4()) return base::Fd();
     return base::ErrnoStatus(errno, what);
@@ -145,12 +144,10 @@ base::StatusOr<Listeners> OpenListeners(
                     Listen({"0.0.0.0", NODEWARD_PORT_OUTBOUND, true}));
     NODEWARD_ASSIGN(opened.inbound4,
                     Listen({"127.0.0.1", NODEWARD_PORT_INBOUND}));
-    NODEWARD_ASSIGN(opened.outbound6,
-                    Listen({"::1", NODEWARD_PORT_OUTBOUND}));
-    NODEWARD_ASSIGN(opened.inbound6,
-                    Listen({"::1", NODEWARD_PORT_INBOUND}));
-    NODEWARD_ASSIGN(opened.hbone, Listen({"::", NODEWARD_PORT_HBONE,
-                                                false, true}));
+    NODEWARD_ASSIGN(opened.outbound6, Listen({"::1", NODEWARD_PORT_OUTBOUND}));
+    NODEWARD_ASSIGN(opened.inbound6, Listen({"::1", NODEWARD_PORT_INBOUND}));
+    NODEWARD_ASSIGN(opened.hbone,
+                    Listen({"::", NODEWARD_PORT_HBONE, false, true}));
     if (opened.hbone.valid()) return base::OkStatus();
     NODEWARD_ASSIGN(opened.hbone, Listen({"0.0.0.0", NODEWARD_PORT_HBONE}));
     return base::OkStatus();
@@ -166,8 +163,8 @@ std::vector<uint64_t> CookiesOf(const Listeners& listeners) {
         &listeners.inbound6, &listeners.hbone}) {
     uint64_t cookie = 0;
     socklen_t length = sizeof(cookie);
-    if (fd->valid() && getsockopt(fd->get(), SOL_SOCKET, SO_COOKIE, &cookie,
-                                  &length) == 0) {
+    if (fd->valid() &&
+        getsockopt(fd->get(), SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0) {
       cookies.push_back(cookie);
     }
   }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -20,6 +21,14 @@ base::Status Failed(int error, std::string_view what) {
   // absl has no code for ESRCH but kNotFound is what callers look for.
   if (error == ESRCH) error = ENOENT;
   return base::ErrnoStatus(error, what);
+}
+
+// What follows the header; nothing when its length is not that of a message
+// within `left` bytes.
+base::ByteSpan PayloadOf(const nlmsghdr& head, size_t left) {
+  if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > left) return {};
+  return {reinterpret_cast<const uint8_t*>(&head + 1),
+          head.nlmsg_len - sizeof(head)};
 }
 
 }  // namespace
@@ -48,9 +57,9 @@ NetlinkRequest& NetlinkRequest::Attribute(uint16_t type, base::ByteSpan value) {
 }
 
 NetlinkRequest& NetlinkRequest::Attribute(uint16_t type, uint32_t value) {
-  return Attribute(type, base::ByteSpan(
-                             reinterpret_cast<const uint8_t*>(&value),
-                             sizeof(value)));
+  return Attribute(
+      type,
+      base::ByteSpan(reinterpret_cast<const uint8_t*>(&value), sizeof(value)));
 }
 
 std::optional<base::ByteSpan> NetlinkAttributes::Find(uint16_t type) const {
@@ -142,14 +151,14 @@ base::Status Netlink::Exchange(NetlinkRequest& request, std::string_view what,
       if (errno == EINTR) continue;
       return Failed(errno, what);
     }
-    int left = static_cast<int>(n);
-    for (auto* head = reinterpret_cast<const nlmsghdr*>(buffer_.data());
-         NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
+    const size_t size = static_cast<size_t>(n);
+    for (size_t at = 0; at + sizeof(nlmsghdr) <= size;) {
+      const auto* head = reinterpret_cast<const nlmsghdr*>(&buffer_[at]);
+      const base::ByteSpan payload = PayloadOf(*head, size - at);
+      at += NLMSG_ALIGN(std::max<size_t>(head->nlmsg_len, sizeof(*head)));
       // An answer to an earlier request that was given up.
       if (head->nlmsg_seq != sequence_) continue;
       if ((head->nlmsg_flags & NLM_F_DUMP_INTR) != 0) interrupted = true;
-      const base::ByteSpan payload(
-          static_cast<const uint8_t*>(NLMSG_DATA(head)), NLMSG_PAYLOAD(head, 0));
       if (head->nlmsg_type == NLMSG_ERROR || head->nlmsg_type == NLMSG_DONE) {
         int error = 0;
         if (payload.size() >= sizeof(error)) {

@@ -29,10 +29,10 @@ base::StatusOr<uint64_t> CookieHere() {
   if (!socket.valid()) return base::ErrnoStatus(errno, "open socket");
   uint64_t cookie = 0;
   socklen_t length = sizeof(cookie);
-  if (getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie,
-                 &length) != 0) {
-    return base::ErrnoStatus(
-        errno, "read the namespace's cookie (needs Linux 5.14)");
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) !=
+      0) {
+    return base::ErrnoStatus(errno,
+                             "read the namespace's cookie (needs Linux 5.14)");
   }
   return cookie;
 }
@@ -78,10 +78,10 @@ base::StatusOr<NetnsPtr> Netns::FromFd(base::Fd fd, const Netns* home,
   }
   // What `ip netns del` leaves for an instant is an ordinary file.
   if (ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
-    return absl::InvalidArgumentError(base::StrCat(
-        "open network namespace ", path,
-        ": it is no network namespace (expected a file as made by "
-        "`ip netns add` or a container runtime)"));
+    return absl::InvalidArgumentError(
+        base::StrCat("open network namespace ", path,
+                     ": it is no network namespace (expected a file as made by "
+                     "`ip netns add` or a container runtime)"));
   }
   const std::shared_ptr<Netns> netns(
       new Netns(std::move(fd), info.st_dev, info.st_ino));

@@ -14,8 +14,8 @@
 namespace nodeward::capture {
 
 class Netns;
-// Shared: an agent's descriptor keeps a namespace alive, so whoever lets go last
-// frees it.
+// Shared: an agent's descriptor keeps a namespace alive, so whoever lets go
+// last frees it.
 using NetnsPtr = std::shared_ptr<const Netns>;
 
 // An open network namespace. Immutable; any thread.

@@ -20,8 +20,7 @@ base::StatusOr<std::unique_ptr<NodeAddresses>> NodeAddresses::Watch(
   std::unique_ptr<NodeAddresses> addresses(
       new NodeAddresses(loop, std::move(events), std::move(changed)));
   NODEWARD_TRY(addresses->Read());
-  NODEWARD_TRY(
-      loop.Add(addresses->events_.fd(), EPOLLIN, addresses.get()));
+  NODEWARD_TRY(loop.Add(addresses->events_.fd(), EPOLLIN, addresses.get()));
   return addresses;
 }
 

@@ -12,9 +12,9 @@
 
 namespace nodeward::capture {
 
-// The addresses of the node itself (loopback left out), kept up to date: a probe
-// comes from one of them. Belongs to the loop's thread, which must be in the
-// node's namespace.
+// The addresses of the node itself (loopback left out), kept up to date: a
+// probe comes from one of them. Belongs to the loop's thread, which must be in
+// the node's namespace.
 class NodeAddresses final : private io::Watcher {
  public:
   // `changed` is called on the loop after each change; the first list is there

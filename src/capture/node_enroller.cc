@@ -50,16 +50,14 @@ base::Status NodeEnroller::Begin(PodSink* sink,
   node_.forbids_plaintext = options_.forbids_plaintext;
   known_ = node_.hooks->KnownPods();
   NODEWARD_TRY(node_.hooks->SetMeshCidrs(options_.mesh_cidrs));
-  NODEWARD_ASSIGN(
-      addresses_, NodeAddresses::Watch(loop_, [this] { SetNodeAddresses(); }));
+  NODEWARD_ASSIGN(addresses_,
+                  NodeAddresses::Watch(loop_, [this] { SetNodeAddresses(); }));
   SetNodeAddresses();
-  NODEWARD_ASSIGN(watch_,
-                  NetnsWatch::Create(loop_, [this] { LookAround(); }));
-  NODEWARD_ASSIGN(
-      probe_events_,
-      ProbeEvents::Watch(loop_, node_.hooks, [this](const auto& event) {
-        OnProbe(event);
-      }));
+  NODEWARD_ASSIGN(watch_, NetnsWatch::Create(loop_, [this] { LookAround(); }));
+  NODEWARD_ASSIGN(probe_events_, ProbeEvents::Watch(loop_, node_.hooks,
+                                                    [this](const auto& event) {
+                                                      OnProbe(event);
+                                                    }));
   kubelet_.reason = "not looked for yet";
   NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
   FindKubelet();
@@ -144,8 +142,7 @@ void NodeEnroller::Tick() {
   tick_.Set(kTick);
   FindKubelet();
   for (auto& [uid, pod] : pods_) {
-    if (pod.capture != nullptr &&
-        !pod.capture->netns().IsAt(pod.netns_path)) {
+    if (pod.capture != nullptr && !pod.capture->netns().IsAt(pod.netns_path)) {
       Reconcile(uid, pod);
     }
   }
@@ -218,9 +215,9 @@ void NodeEnroller::ForgetStrangers() {
   });
   for (const uint64_t cookie : strangers) {
     const base::Status status = node_.hooks->Forget(cookie);
-    base::LogInfo("removed the hooks of a pod that left while no agent ran",
-                  {{"netns_cookie", base::StrCat(cookie)},
-                   {"error", Message(status)}});
+    base::LogInfo(
+        "removed the hooks of a pod that left while no agent ran",
+        {{"netns_cookie", base::StrCat(cookie)}, {"error", Message(status)}});
   }
   if (strangers.empty()) return;
   std::vector<std::string> paths;
@@ -261,7 +258,8 @@ void NodeEnroller::Reconcile(const std::string& uid, Pod& pod) {
       Serve(uid, pod, wanted, gone);
       return;
     case Engine::kDrains:
-      // Wanted again, or not there any more: the rest of the drain is cut short.
+      // Wanted again, or not there any more: the rest of the drain is cut
+      // short.
       if (wanted != Wanted::kNothing || pod.workload == nullptr || gone) {
         Part(uid, pod, true);
       }
@@ -309,8 +307,9 @@ void NodeEnroller::Part(const std::string& uid, Pod& pod, bool kill) {
   };
   pod.failure = base::OkStatus();
   pod.retry.reset();
-  base::LogInfo("pod leaves the mesh",
-                {{"pod", pod.name}, {"connections", kill ? "closed" : "drained"}});
+  base::LogInfo(
+      "pod leaves the mesh",
+      {{"pod", pod.name}, {"connections", kill ? "closed" : "drained"}});
   if (kill) {
     pod.engine = Engine::kKills;
     pod.capture->Kill(std::move(done));
@@ -342,24 +341,35 @@ base::Status NodeEnroller::Open(const std::string& uid, Pod& pod) {
         ": it is the node's own; a pod with hostNetwork cannot be in the mesh, "
         "else correct the annotation nodeward.io/netns"));
   }
-  for (const auto& [other_uid, other] : pods_) {
-    if (other_uid != uid && other.capture != nullptr &&
-        other.capture->netns().cookie() == netns->cookie()) {
-      return absl::FailedPreconditionError(base::StrCat(
-          "open network namespace ", path, ": pod ", other_uid,
-          " has it; each pod needs one of its own"));
+  for (auto& [other_uid, other] : pods_) {
+    if (other_uid == uid || other.capture == nullptr ||
+        other.capture->netns().cookie() != netns->cookie()) {
+      continue;
     }
+    if (other.engine == Engine::kNothing && pod.workload->in_mesh() &&
+        WantedOf(other) == Wanted::kSealed) {
+      // A pod that has ended makes way; its hooks, which go by the namespace,
+      // are taken over as they are.
+      other.capture.reset();
+      continue;
+    }
+    return absl::FailedPreconditionError(
+        base::StrCat("open network namespace ", path, ": pod ", other.name,
+                     " has it; each pod needs one of its own"));
   }
   pod.netns_path = path;
-  pod.adopted = std::find(known_.begin(), known_.end(), netns->cookie()) !=
-                known_.end();
+  pod.adopted =
+      std::find(known_.begin(), known_.end(), netns->cookie()) != known_.end();
   pod.capture = std::make_unique<PodCapture>(node_, uid, std::move(netns));
   return base::OkStatus();
 }
 
 base::Status NodeEnroller::Enter(Pod& pod, Wanted wanted) {
   if (pod.capture == nullptr) {
-    NODEWARD_TRY(Open(pod.workload->uid, pod));
+    const base::Status opened = Open(pod.workload->uid, pod);
+    // Nothing is left of a pod that has ended, or its successor has it all.
+    if (wanted == Wanted::kSealed && !opened.ok()) return base::OkStatus();
+    NODEWARD_TRY(opened);
   }
   if (wanted == Wanted::kSealed) {
     pod.sealed = true;
@@ -370,11 +380,11 @@ base::Status NodeEnroller::Enter(Pod& pod, Wanted wanted) {
   if (pod.capture->enrolled()) {
     pod.engine = Engine::kServes;
     pod.sealed = false;
-    base::LogInfo("pod enrolled",
-                  {{"pod", pod.name},
-                   {"ms", base::StrCat(absl::ToInt64Milliseconds(absl::Now() -
-                                                                 start))},
-                   {"notes", pod.capture->Notes()}});
+    base::LogInfo(
+        "pod enrolled",
+        {{"pod", pod.name},
+         {"ms", base::StrCat(absl::ToInt64Milliseconds(absl::Now() - start))},
+         {"notes", pod.capture->Notes()}});
   }
   return status;
 }
@@ -389,8 +399,7 @@ void NodeEnroller::Settle(const std::string& uid, Pod& pod,
   }
   if (pod.failure != status) {
     base::LogWarn("pod is not enrolled as it should be",
-                  {{"pod", pod.name},
-                   {"error", Message(status)}});
+                  {{"pod", pod.name}, {"error", Message(status)}});
   }
   pod.failure = status;
   if (pod.capture != nullptr && !pod.capture->enrolled()) CloseOrOpen(pod);
@@ -453,16 +462,16 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
     status.host_interface = pod.capture->host_interface();
     status.probe_exemption = pod.capture->probe_hook() && kubelet_.found;
   }
-  const std::string membership = base::StrCat(
-      model::MembershipText(workload.membership),
-      workload.membership_reason.empty() ? "" : ": ",
-      workload.membership_reason);
+  const std::string membership =
+      base::StrCat(model::MembershipText(workload.membership),
+                   workload.membership_reason.empty() ? "" : ": ",
+                   workload.membership_reason);
   if (pod.engine == Engine::kDrains) {
     status.state = PodState::kDraining;
     status.reason = membership + "; its open connections end";
   } else if (pod.engine == Engine::kKills) {
-    status.state = workload.in_mesh() ? PodState::kPending
-                                      : PodState::kDraining;
+    status.state =
+        workload.in_mesh() ? PodState::kPending : PodState::kDraining;
     status.reason = "its former connections are being closed";
   } else if (!pod.failure.ok()) {
     status.state = PodState::kFailed;

@@ -39,9 +39,9 @@ class NodeEnroller final : public Enroller {
  private:
   // What the snapshot wants of a pod.
   enum class Wanted {
-    kNothing,   // not of the mesh, or gone
-    kAsIs,      // of the mesh, but its addresses or namespace are not known
-    kSealed,    // of the mesh, ended or disputed: closed while it lives
+    kNothing,  // not of the mesh, or gone
+    kAsIs,     // of the mesh, but its addresses or namespace are not known
+    kSealed,   // of the mesh, ended or disputed: closed while it lives
     kEnrolled,
   };
   // What the engine has of a pod.
@@ -49,12 +49,13 @@ class NodeEnroller final : public Enroller {
 
   struct Pod {
     std::shared_ptr<const model::Workload> workload;  // null: gone
-    std::string name;  // "namespace/name", for the log
-    bool due = false;  // to be reconciled
+    std::string name;        // "namespace/name", for the log
+    bool due = false;        // to be reconciled
     std::string netns_path;  // where `capture` was found
     std::unique_ptr<PodCapture> capture;
     Engine engine = Engine::kNothing;
-    uint64_t asked = 0;  // counts requests to the engine; older answers are void
+    uint64_t asked =
+        0;  // counts requests to the engine; older answers are void
     bool sealed = false;
     bool adopted = false;  // a former agent had enrolled it
     base::Status failure;

@@ -46,9 +46,10 @@ uint16_t OnwardPorts::Candidate(const base::IpAddress& client, int attempt) {
       attempt < kPreferredTries || attempt % kPreferredEvery == 0;
   uint16_t port = 0;
   for (int i = 0; i < kFiltered; ++i) {
-    port = preferred
-               ? PreferredPort(preferred_.fetch_add(1, std::memory_order_relaxed))
-               : ReservePort(reserve_.fetch_add(1, std::memory_order_relaxed));
+    port =
+        preferred
+            ? PreferredPort(preferred_.fetch_add(1, std::memory_order_relaxed))
+            : ReservePort(reserve_.fetch_add(1, std::memory_order_relaxed));
     if (!MayBeCaptured({client, port})) break;
   }
   return port;

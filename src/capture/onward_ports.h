@@ -10,9 +10,9 @@
 
 namespace nodeward::capture {
 
-// Source ports for onward connections of one pod. They are bound to the client's
-// own address, where the client itself uses ports from its ephemeral range
-// (32768-60999 unless configured); one of ours that equals the port of a
+// Source ports for onward connections of one pod. They are bound to the
+// client's own address, where the client itself uses ports from its ephemeral
+// range (32768-60999 unless configured); one of ours that equals the port of a
 // captured connection of that client would be answered by the captured socket.
 // So: ports outside that range, and none that the filter knows as captured.
 // Lock-free; any thread.
@@ -25,8 +25,8 @@ class OnwardPorts {
   // them are taken is below 1e-60.
   static constexpr int kAttempts = 256;
   // The candidate for try number `attempt` (from 0). Early ones come from where
-  // applications seldom listen: an application that binds a port of ours without
-  // SO_REUSEADDR would be refused it.
+  // applications seldom listen: an application that binds a port of ours
+  // without SO_REUSEADDR would be refused it.
   uint16_t Candidate(const base::IpAddress& client, int attempt);
 
   // A counting filter: false positives only cost a port.

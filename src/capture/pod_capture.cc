@@ -25,9 +25,9 @@ const base::IpAddress* FirstOf(const std::vector<base::IpAddress>& ips,
 // For clean-up, where there is nobody to return an error to.
 void LogFailure(const base::Status& status, std::string_view uid) {
   if (status.ok()) return;
-  base::LogWarn("could not undo all of a pod's capture",
-                {{"pod", std::string(uid)},
-                 {"error", std::string(status.message())}});
+  base::LogWarn(
+      "could not undo all of a pod's capture",
+      {{"pod", std::string(uid)}, {"error", std::string(status.message())}});
 }
 
 }  // namespace
@@ -39,11 +39,10 @@ bool ForbidsAnyPlaintext(const NodeContext& node,
     return node.forbids_plaintext(snapshot, workload, base::IpAddress(), port);
   };
   // 0: a port that nothing declares.
-  return forbids(0) ||
-         std::any_of(workload.ports.begin(), workload.ports.end(),
-                     [&](const model::ContainerPort& port) {
-                       return forbids(port.port);
-                     });
+  return forbids(0) || std::any_of(workload.ports.begin(), workload.ports.end(),
+                                   [&](const model::ContainerPort& port) {
+                                     return forbids(port.port);
+                                   });
 }
 
 PodCapture::PodCapture(NodeContext& node, std::string uid, NetnsPtr netns)
@@ -55,7 +54,8 @@ PodCapture::~PodCapture() {
 
 std::string PodCapture::Notes() const {
   std::string notes;
-  for (const std::string* note : {&earlier_note_, &probe_note_, &family_note_}) {
+  for (const std::string* note :
+       {&earlier_note_, &probe_note_, &family_note_}) {
     if (note->empty()) continue;
     base::StrAppend(&notes, notes.empty() ? "" : "; ", *note);
   }
@@ -85,8 +85,7 @@ base::StatusOr<Listeners> PodCapture::OpenInbound(
   // After the hook and some more steps, so that a SYN which passed the hook's
   // place just before has become a socket; before the slots, so that none of
   // what is listed is the agent's.
-  NODEWARD_TRY(
-      earlier_.Collect(*netns_, *node_.home, AddressesOf(workload)));
+  NODEWARD_TRY(earlier_.Collect(*netns_, *node_.home, AddressesOf(workload)));
   return listeners;
 }
 
@@ -100,11 +99,10 @@ base::Status PodCapture::AttachLookup() {
 base::Status PodCapture::FillSlots(const Listeners& listeners) {
   const uint64_t cookie = netns_->cookie();
   family_note_.clear();
-  NODEWARD_TRY(node_.hooks->SetListener(cookie, AF_INET,
-                                        listeners.inbound4.get()));
+  NODEWARD_TRY(
+      node_.hooks->SetListener(cookie, AF_INET, listeners.inbound4.get()));
   if (listeners.inbound6.valid()) {
-    return node_.hooks->SetListener(cookie, AF_INET6,
-                                    listeners.inbound6.get());
+    return node_.hooks->SetListener(cookie, AF_INET6, listeners.inbound6.get());
   }
   family_note_ =
       "plaintext over IPv6 is refused: the pod's lo has no IPv6 "
@@ -128,8 +126,7 @@ base::Status PodCapture::Seal(const model::Workload& workload,
   base::Status status = AttachLookup();
   AttachProbe(workload, true);
   status.Update(EnableConnect(workload));
-  status.Update(
-      earlier_.Collect(*netns_, *node_.home, AddressesOf(workload)));
+  status.Update(earlier_.Collect(*netns_, *node_.home, AddressesOf(workload)));
   status.Update(DestroyEarlier(workload, snapshot));
   return status;
 }
@@ -166,7 +163,8 @@ void PodCapture::AttachProbe(const model::Workload& workload, bool closed) {
 base::Status PodCapture::SetProbePorts(const model::Workload& workload) {
   std::vector<base::Endpoint> ports;
   for (const base::IpAddress& ip : workload.ips) {
-    for (const uint16_t port : workload.probe_ports) ports.push_back({ip, port});
+    for (const uint16_t port : workload.probe_ports)
+      ports.push_back({ip, port});
   }
   if (ports == probe_ports_) return base::OkStatus();
   NODEWARD_TRY(node_.hooks->SetProbePorts(netns_->cookie(), ports));
@@ -177,8 +175,7 @@ base::Status PodCapture::SetProbePorts(const model::Workload& workload) {
 base::Status PodCapture::DestroyEarlier(const model::Workload& workload,
                                         const model::Snapshot& snapshot) {
   const base::Status status = earlier_.Destroy(
-      *netns_, *node_.home,
-      [&](const base::IpAddress& source, uint16_t port) {
+      *netns_, *node_.home, [&](const base::IpAddress& source, uint16_t port) {
         return node_.forbids_plaintext(snapshot, workload, source, port);
       });
   // Nothing that trying again could mend.
@@ -190,13 +187,12 @@ base::Status PodCapture::DestroyEarlier(const model::Workload& workload,
 std::vector<base::IpAddress> PodCapture::AddressesOf(
     const model::Workload& workload) const {
   std::vector<base::IpAddress> addresses = workload.ips;
-  const base::Status status =
-      netns_->Run(*node_.home, [&]() -> base::Status {
-        NODEWARD_ASSIGN(Netlink route, Netlink::Open(NETLINK_ROUTE));
-        NODEWARD_ASSIGN(const auto found, DumpAddresses(route));
-        for (const auto& each : found) addresses.push_back(each.address);
-        return base::OkStatus();
-      });
+  const base::Status status = netns_->Run(*node_.home, [&]() -> base::Status {
+    NODEWARD_ASSIGN(Netlink route, Netlink::Open(NETLINK_ROUTE));
+    NODEWARD_ASSIGN(const auto found, DumpAddresses(route));
+    for (const auto& each : found) addresses.push_back(each.address);
+    return base::OkStatus();
+  });
   // The declared ones remain, which are those that matter.
   LogFailure(status, uid_);
   return addresses;

@@ -52,18 +52,18 @@ class PodCapture {
   // What is less than perfect about an enrolled pod; empty: nothing.
   std::string Notes() const;
 
-  // Brings the pod into the mesh, inbound first and outbound last; as soon as the
-  // inbound hook stands new connections are closed rather than open. On error
-  // what the steps have put in place stays: when enrolled() by then, go on with
-  // Update, else try again, Seal or Undo. REQUIRES: !enrolled().
+  // Brings the pod into the mesh, inbound first and outbound last; as soon as
+  // the inbound hook stands new connections are closed rather than open. On
+  // error what the steps have put in place stays: when enrolled() by then, go
+  // on with Update, else try again, Seal or Undo. REQUIRES: !enrolled().
   base::Status Enrol(const model::Workload& workload,
                      const model::Snapshot& snapshot);
   // Follows changed addresses, probe ports and policy, and makes up for what
   // failed before. REQUIRES: enrolled().
   base::Status Update(const model::Workload& workload,
                       const model::Snapshot& snapshot);
-  // Closes the pod to all but probes, and what it would send to the mesh, as far
-  // as that can be done. The error is the first of what could not be done.
+  // Closes the pod to all but probes, and what it would send to the mesh, as
+  // far as that can be done. The error is the first of what could not be done.
   // REQUIRES: !enrolled().
   base::Status Seal(const model::Workload& workload,
                     const model::Snapshot& snapshot);

@@ -24,7 +24,8 @@ int MakeOnward(int fd, int family) {
   const int mark = NODEWARD_MARK_ONWARD;
   const bool v4 = family == AF_INET;
   if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-                 v4 ? kIpTransparent : kIpv6Transparent, &on, sizeof(on)) != 0 ||
+                 v4 ? kIpTransparent : kIpv6Transparent, &on,
+                 sizeof(on)) != 0 ||
       setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
       setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) != 0 ||
       setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) != 0) {
@@ -77,8 +78,9 @@ base::StatusOr<base::Fd> PodNetwork::NewSocket(int family) const {
 namespace {
 
 base::Status Closed() {
-  return absl::FailedPreconditionError("open socket in the pod: the pod has "
-                                       "gone");
+  return absl::FailedPreconditionError(
+      "open socket in the pod: the pod has "
+      "gone");
 }
 
 }  // namespace
@@ -104,10 +106,9 @@ base::StatusOr<base::Fd> PodNetwork::ConnectOnward(
   const NetnsPtr pod = pod_.load();
   if (pod == nullptr) return Closed();
   const auto addresses = addresses_.load();
-  const bool local =
-      client.is_loopback() ||
-      std::find(addresses->begin(), addresses->end(), client) !=
-          addresses->end();
+  const bool local = client.is_loopback() ||
+                     std::find(addresses->begin(), addresses->end(), client) !=
+                         addresses->end();
   base::Fd fd;
   NODEWARD_TRY(pod->Run(*home_, [&]() -> base::Status {
     NODEWARD_ASSIGN(fd, local ? ConnectLocally(application)
@@ -136,8 +137,9 @@ base::StatusOr<base::Fd> PodNetwork::ConnectAs(
     error = MakeOnward(fd.get(), family);
     if (error != 0) {
       return base::ErrnoStatus(
-          error, "prepare a socket that speaks from the client's address "
-                 "(needs CAP_NET_ADMIN)");
+          error,
+          "prepare a socket that speaks from the client's address "
+          "(needs CAP_NET_ADMIN)");
     }
     error = BindAndConnect(
         fd.get(), {client, ports_.Candidate(client, attempt)}, application);

@@ -16,8 +16,8 @@
 
 namespace nodeward::capture {
 
-// The engine's door into one pod. The namespace's descriptor is let go by Close,
-// however long the engine keeps the object.
+// The engine's door into one pod. The namespace's descriptor is let go by
+// Close, however long the engine keeps the object.
 class PodNetwork final : public io::PodNetwork {
  public:
   PodNetwork(NetnsPtr pod, NetnsPtr home, std::shared_ptr<kernel::Hooks> hooks,

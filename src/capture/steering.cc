@@ -49,10 +49,10 @@ std::string_view Name(int family) {
 }
 
 base::Status InstallFamily(Netlink& route, int family, bool* was_there) {
-  NODEWARD_TRY(route.Ask(
-      Route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, family),
-      base::StrCat("add the pod's ", Name(family),
-                   " route to lo (is lo up in the pod?)")));
+  NODEWARD_TRY(
+      route.Ask(Route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, family),
+                base::StrCat("add the pod's ", Name(family),
+                             " route to lo (is lo up in the pod?)")));
   // NLM_F_EXCL: the kernel would add a second, equal rule otherwise.
   const base::Status status =
       route.Ask(Rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family),
@@ -63,9 +63,8 @@ base::Status InstallFamily(Netlink& route, int family, bool* was_there) {
 }
 
 base::Status RemoveFamily(Netlink& route, int family) {
-  for (NetlinkRequest& request :
-       std::vector<NetlinkRequest>{Rule(RTM_DELRULE, 0, family),
-                                   Route(RTM_DELROUTE, 0, family)}) {
+  for (NetlinkRequest& request : std::vector<NetlinkRequest>{
+           Rule(RTM_DELRULE, 0, family), Route(RTM_DELROUTE, 0, family)}) {
     const base::Status status =
         route.Ask(std::move(request), "remove the pod's rule and route");
     if (!status.ok() && status.code() != absl::StatusCode::kNotFound) {

@@ -11,8 +11,8 @@ namespace nodeward::capture {
 
 // What lets the agent speak to a pod's application from the client's own
 // address. An onward packet leaves through lo because its socket is bound to
-// that device; the application's answer, addressed to the client, must come back
-// to the agent instead of leaving through eth0:
+// that device; the application's answer, addressed to the client, must come
+// back to the agent instead of leaving through eth0:
 //   ip rule add pref 50 fwmark 0x111 lookup 273
 //   ip route add local default dev lo table 273
 // and the answer carries the mark because of tcp_fwmark_accept (both families)

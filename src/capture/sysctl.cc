@@ -25,8 +25,7 @@ std::string PathOf(const std::string& name) {
 
 // The errno, 0 for done.
 int WriteHere(const Sysctl& setting) {
-  const base::Fd file(
-      open(PathOf(setting.name).c_str(), O_WRONLY | O_CLOEXEC));
+  const base::Fd file(open(PathOf(setting.name).c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.valid()) return errno;
   const std::string text = base::StrCat(setting.value);
   return write(file.get(), text.data(), text.size()) < 0 ? errno : 0;
@@ -38,9 +37,8 @@ base::Status WriteAllHere(const std::vector<Sysctl>& settings,
     const int error = WriteHere(setting);
     if (error == 0 || error == ENOENT) continue;
     *read_only = error == EROFS;
-    return base::ErrnoStatus(error,
-                             base::StrCat("set ", setting.name, " = ",
-                                          setting.value, " in the pod"));
+    return base::ErrnoStatus(error, base::StrCat("set ", setting.name, " = ",
+                                                 setting.value, " in the pod"));
   }
   return base::OkStatus();
 }
@@ -59,8 +57,8 @@ base::Status MakeWritable() {
   // EINVAL: no mount point of its own but part of a read-only /proc.
   if (errno != EINVAL || mount(kRoot, kRoot, nullptr, MS_BIND, nullptr) != 0 ||
       mount("", kRoot, nullptr, MS_REMOUNT | MS_BIND, nullptr) != 0) {
-    return base::ErrnoStatus(
-        errno, "make /proc/sys writable (needs CAP_SYS_ADMIN)");
+    return base::ErrnoStatus(errno,
+                             "make /proc/sys writable (needs CAP_SYS_ADMIN)");
   }
   return base::OkStatus();
 }
@@ -76,8 +74,8 @@ base::StatusOr<int> ReadSysctl(const Netns& netns, const Netns& home,
     char text[32];
     const ssize_t n = read(file.get(), text, sizeof(text));
     if (n < 0) return base::ErrnoStatus(errno, "read " + name);
-    if (!absl::SimpleAtoi(absl::StripAsciiWhitespace(absl::string_view(
-                              text, static_cast<size_t>(n))),
+    if (!absl::SimpleAtoi(absl::StripAsciiWhitespace(
+                              absl::string_view(text, static_cast<size_t>(n))),
                           &value)) {
       return absl::InternalError(base::StrCat("read ", name, ": no number"));
     }
@@ -89,14 +87,14 @@ base::StatusOr<int> ReadSysctl(const Netns& netns, const Netns& home,
 base::Status WriteSysctls(const Netns& netns, const Netns& home,
                           const std::vector<Sysctl>& settings) {
   bool read_only = false;
-  base::Status status = netns.Run(
-      home, [&] { return WriteAllHere(settings, &read_only); });
+  base::Status status =
+      netns.Run(home, [&] { return WriteAllHere(settings, &read_only); });
   if (status.ok() || !read_only) return status;
   std::thread([&] {
     status = MakeWritable();
     if (!status.ok()) return;
-    status = netns.Run(
-        home, [&] { return WriteAllHere(settings, &read_only); });
+    status =
+        netns.Run(home, [&] { return WriteAllHere(settings, &read_only); });
   }).join();
   return status;
 }

@@ -134,12 +134,12 @@ base::StatusOr<std::vector<TcpSocket>> TcpSockets::Dump(uint32_t states,
         [&](uint16_t type, base::ByteSpan payload) {
           const auto* message = NetlinkStruct<inet_diag_msg>(payload);
           if (type != SOCK_DIAG_BY_FAMILY || message == nullptr) return;
-          sockets.push_back(FromMessage(
-              *message, AttributesAfter<inet_diag_msg>(payload)));
+          sockets.push_back(
+              FromMessage(*message, AttributesAfter<inet_diag_msg>(payload)));
         });
     // kNotFound: a kernel without IPv6 has no such table.
-    if (!status.ok() && !(family == AF_INET6 &&
-                          status.code() == absl::StatusCode::kNotFound)) {
+    if (!status.ok() &&
+        !(family == AF_INET6 && status.code() == absl::StatusCode::kNotFound)) {
       return status;
     }
   }

@@ -74,7 +74,8 @@ class TcpSockets {
 };
 
 // From TCP_INFO's counters: the opener's SYN is acknowledged and counted as a
-// byte that it never counted as sent. `unacknowledged`: bytes in the write queue.
+// byte that it never counted as sent. `unacknowledged`: bytes in the write
+// queue.
 Opener OpenerOf(TcpState state, uint64_t bytes_acked, uint64_t bytes_sent,
                 uint64_t bytes_retransmitted, uint32_t unacknowledged,
                 uint32_t not_sent);

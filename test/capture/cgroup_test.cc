@@ -28,7 +28,8 @@ TEST(ParseCgroup2MountsTest, TakesThatTypeOnlyAndUnescapes) {
 TEST(IsPodCgroupTest, KnowsThePathsOfPods) {
   for (const char* path :
        {"/kubepods/burstable/pod1b9c5ff0-1111-2222-3333-444455556666/abc",
-        "/kubepods.slice/kubepods-pod1b9c5ff0_1111.slice/cri-containerd-x.scope",
+        "/kubepods.slice/kubepods-pod1b9c5ff0_1111.slice/"
+        "cri-containerd-x.scope",
         "/kubelet.slice/kubelet-kubepods.slice/x",
         "/node-a/pod0123456789abcdef0123456789abcdef/etcd"}) {
     EXPECT_TRUE(IsPodCgroup(path)) << path;

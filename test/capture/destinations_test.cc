@@ -104,8 +104,7 @@ TEST_F(DestinationsTest, DisputedAndDepartedAddressesAreRefused) {
 
 TEST_F(DestinationsTest, ServiceOfTheMeshByPort) {
   const auto meshed = Pod("a", {"10.0.0.1"});
-  const auto plain =
-      Pod("b", {"10.0.0.2"}, model::Membership::kNotOptedIn);
+  const auto plain = Pod("b", {"10.0.0.2"}, model::Membership::kNotOptedIn);
   Service({"10.96.0.1", "fd96::1"},
           {{80, {plain, meshed}}, {81, {}}, {82, {plain}}});
   const auto result = Result();
@@ -126,8 +125,7 @@ TEST_F(DestinationsTest, ServiceWithoutReadyEndpointIsRefused) {
 
 TEST_F(DestinationsTest, ServicesOfOthersAndHeadlessOnesAreLeftAlone) {
   const auto meshed = Pod("a", {"10.0.0.1"});
-  const auto plain =
-      Pod("b", {"10.0.0.2"}, model::Membership::kNotOptedIn);
+  const auto plain = Pod("b", {"10.0.0.2"}, model::Membership::kNotOptedIn);
   Service({"10.96.0.2"}, {{80, {plain}}});
   Service({"10.96.0.3"}, {{80, {nullptr}}});
   Service({}, {{80, {meshed}}});

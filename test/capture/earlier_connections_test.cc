@@ -36,8 +36,8 @@ TcpSocket Listener(std::string_view local, bool v6_only = false) {
 bool Counts(const TcpSocket& socket, std::vector<TcpSocket> listeners,
             std::vector<TcpSocket> others = {}) {
   others.push_back(socket);
-  for (const TcpSocket& found : InboundConnections(
-           others, listeners, {Ip("10.0.0.2"), Ip("fd00::2")})) {
+  for (const TcpSocket& found :
+       InboundConnections(others, listeners, {Ip("10.0.0.2"), Ip("fd00::2")})) {
     if (found.local == socket.local && found.remote == socket.remote) {
       return true;
     }
@@ -69,8 +69,7 @@ TEST(InboundConnectionsTest, WithoutListenerOnlyAnOutgoingOneIsLeftAlone) {
 
 TEST(InboundConnectionsTest, LocalTrafficIsLeftAlone) {
   const std::vector<TcpSocket> listeners = {Listener("[::]:80")};
-  EXPECT_FALSE(
-      Counts(Socket("127.0.0.1:80", "127.0.0.1:4000"), listeners));
+  EXPECT_FALSE(Counts(Socket("127.0.0.1:80", "127.0.0.1:4000"), listeners));
   EXPECT_FALSE(Counts(Socket("[::1]:80", "[::1]:4000"), listeners));
   EXPECT_FALSE(Counts(Socket("10.0.0.2:80", "10.0.0.2:4000"), listeners));
   // An agent's onward connection: both ends are here.
@@ -124,8 +123,8 @@ TEST_F(EarlierConnectionsTest, ForbiddenOnesAreDestroyedOthersGoOn) {
   ASSERT_TRUE(Collect().ok());
   EXPECT_EQ(earlier_.size(), 3u);
   const base::Fd later = client_.Connect(At("10.77.0.2:80"));
-  const base::Status status = Destroy(
-      [](const base::IpAddress&, uint16_t port) { return port == 80; });
+  const base::Status status =
+      Destroy([](const base::IpAddress&, uint16_t port) { return port == 80; });
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_TRUE(AwaitReset(mapped));
   EXPECT_TRUE(AwaitReset(six));

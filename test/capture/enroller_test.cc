@@ -63,8 +63,8 @@ class EnrollerTest : public testing::Test {
       base::MutexLock lock(&mutex_);
       probes_.push_back(probe);
     };
-    agent_ = std::make_unique<RunningEnroller>(&Enroller::Start,
-                                               std::move(options));
+    agent_ =
+        std::make_unique<RunningEnroller>(&Enroller::Start, std::move(options));
   }
   std::vector<ExemptedProbe> Probes() {
     base::MutexLock lock(&mutex_);
@@ -157,14 +157,13 @@ TEST_F(EnrollerTest, CapturesBothDirectionsAndPassesOn) {
     ASSERT_TRUE(out.valid()) << to;
     const bool v4 = At(to).address.is_v4();
     base::Endpoint from;
-    const base::Fd taken =
-        AcceptOne(v4 ? ListenersOf("uid-a").outbound4.get()
-                     : ListenersOf("uid-a").outbound6.get(),
-                  &from);
+    const base::Fd taken = AcceptOne(v4 ? ListenersOf("uid-a").outbound4.get()
+                                        : ListenersOf("uid-a").outbound6.get(),
+                                     &from);
     ASSERT_TRUE(taken.valid()) << to;
-    EXPECT_EQ(network->TakeOriginalDestination(
-                  from, *io::LocalEndpoint(taken.get())),
-              At(to));
+    EXPECT_EQ(
+        network->TakeOriginalDestination(from, *io::LocalEndpoint(taken.get())),
+        At(to));
   }
   // The agent's own socket goes where it is sent.
   EXPECT_FALSE(Waits(peer_app.get()));
@@ -277,9 +276,8 @@ TEST_F(EnrollerTest, FailedPodIsClosedUnderStrict) {
   EXPECT_EQ(agent_->Status("a").state, PodState::kFailed);
   // Non-blocking: a dropped SYN would be sent again for minutes.
   base::Fd client;
-  peer.Run([&] {
-    client.Reset(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-  });
+  peer.Run(
+      [&] { client.Reset(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)); });
   ASSERT_TRUE(io::StartConnect(client.get(), At("10.77.0.2:80")).ok());
   taken.Reset();
   ASSERT_TRUE(agent_->AwaitState("a", PodState::kEnrolled));
@@ -314,8 +312,48 @@ TEST_F(EnrollerTest, RoundsLeaveNoPinAndNoDescriptor) {
   EXPECT_EQ(pins(), idle_pins);
 }
 
+TEST_F(EnrollerTest, ANodeFullOfPods) {
+  constexpr int kPods = 250;
+  const std::string prefix = "nwcap-full-" + std::to_string(getpid()) + "-";
+  const auto each = [&](const std::string& commands, const char* into = "cat") {
+    Sh("for i in $(seq 1 " + std::to_string(kPods) + "); do n=" + prefix +
+       "$i; " + commands + " || exit 1; done | " + into);
+  };
+  each("echo netns add $n", "ip -batch -");
+  each("echo link add p$i up type veth peer name eth0 netns $n", "ip -batch -");
+  each(
+      "printf 'link set lo up\\nlink set eth0 up\\naddr add 10.78.0.%s/16 dev "
+      "eth0\\n' $i | ip -n $n -batch -");
+  std::vector<model::Workload> workloads;
+  for (int i = 1; i <= kPods; ++i) {
+    const std::string number = std::to_string(i);
+    model::Workload workload;
+    workload.uid = workload.name = "p" + number;
+    workload.name_space = "full";
+    workload.node = "here";
+    workload.ips = {Ip("10.78.0." + number)};
+    workload.membership = model::Membership::kEnabled;
+    workload.opted_in = true;
+    workload.netns_path = "/run/netns/" + prefix + number;
+    workload.probe_ports = {80, 81};
+    workloads.push_back(std::move(workload));
+  }
+  Begin();
+  agent_->Apply({});
+  const int fds = OpenFds();
+  agent_->Apply(workloads);
+  for (const model::Workload& workload : workloads) {
+    ASSERT_TRUE(agent_->AwaitState(workload.name, PodState::kEnrolled))
+        << agent_->Status(workload.name).reason;
+    EXPECT_EQ(agent_->Status(workload.name).host_interface, workload.name);
+  }
+  agent_->Apply({});
+  EXPECT_TRUE(Await([&] { return OpenFds() == fds; }))
+      << fds << " then " << OpenFds();
+  each("echo netns del $n", "ip -batch -");
+}
+
 TEST_F(EnrollerTest, MissingCgroupIsNamed) {
-  TestNode node;
   LoopThread thread;
   FakeSink sink;
   Options options;

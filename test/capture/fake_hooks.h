@@ -21,8 +21,9 @@ class FakeHooks : public kernel::Hooks {
     return Step("AttachLookup", [&] { lookups.insert(cookie); });
   }
   base::Status SetListener(uint64_t cookie, int family, int fd) override {
-    return Step(family == AF_INET ? "SetListener4" : "SetListener6",
-                [&] { slots[{cookie, family}] = fd; });
+    return Step(family == AF_INET ? "SetListener4" : "SetListener6", [&] {
+      slots[{cookie, family}] = fd;
+    });
   }
   base::Status DetachLookup(uint64_t cookie) override {
     return Step("DetachLookup", [&] { lookups.erase(cookie); });
@@ -30,20 +31,21 @@ class FakeHooks : public kernel::Hooks {
   base::Status EnableConnect(uint64_t cookie, const base::IpAddress* v4,
                              const base::IpAddress* v6) override {
     return Step("EnableConnect", [&] {
-      connects[cookie] =
-          base::StrCat(v4 == nullptr ? "-" : v4->ToString(), " ",
-                       v6 == nullptr ? "-" : v6->ToString());
+      connects[cookie] = base::StrCat(v4 == nullptr ? "-" : v4->ToString(), " ",
+                                      v6 == nullptr ? "-" : v6->ToString());
     });
   }
   base::Status DisableConnect(uint64_t cookie) override {
     return Step("DisableConnect", [&] { connects.erase(cookie); });
   }
-  base::Status AttachProbe(uint64_t cookie, int ifindex,
-                           bool closed) override {
-    return Step(closed ? "AttachProbe(closed)" : "AttachProbe",
-                [&] { probes[cookie] = {ifindex, closed}; });
+  base::Status AttachProbe(uint64_t cookie, int ifindex, bool closed) override {
+    return Step(closed ? "AttachProbe(closed)" : "AttachProbe", [&] {
+      probes[cookie] = {ifindex, closed};
+    });
   }
-  base::Status DetachProbe(int) override { return Step("DetachProbe", [] {}); }
+  base::Status DetachProbe(int) override {
+    return Step("DetachProbe", [] {});
+  }
   base::Status SetProbePorts(
       uint64_t cookie, const std::vector<base::Endpoint>& ports) override {
     return Step("SetProbePorts", [&] { probe_ports[cookie] = ports; });

@@ -19,12 +19,10 @@ TEST(FindHostInterfaceTest, FindsTheOtherEndWhateverItsName) {
   TestNode node;
   TestPod one(node, {.number = 2});
   TestPod two(node, {.number = 3, .ipv6 = true, .interface = "net7"});
-  const auto first =
-      FindHostInterface(one.netns(), node.netns(), {one.v4()});
+  const auto first = FindHostInterface(one.netns(), node.netns(), {one.v4()});
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->name, "v2");
-  const auto second =
-      FindHostInterface(two.netns(), node.netns(), {two.v6()});
+  const auto second = FindHostInterface(two.netns(), node.netns(), {two.v6()});
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->name, "v3");
   EXPECT_NE(first->index, second->index);
@@ -35,8 +33,7 @@ TEST(FindHostInterfaceTest, PicksTheInterfaceWithThePodsAddress) {
   TestPod pod(node, {});
   Sh("ip link add v99 type veth peer name aaa0 netns " + pod.name());
   Sh("ip -n " + pod.name() + " addr add 10.99.0.2/24 dev aaa0");
-  const auto found =
-      FindHostInterface(pod.netns(), node.netns(), {pod.v4()});
+  const auto found = FindHostInterface(pod.netns(), node.netns(), {pod.v4()});
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->name, "v2");
 }

@@ -134,8 +134,7 @@ TEST_F(KubeletTest, AnotherPortCanBeConfigured) {
 
 TEST_F(KubeletTest, PodsUsersAndTheRootCgroupAreRefused) {
   const auto why = [] {
-    return std::string(
-        KubeletFinder("auto", 10250).Find().status().message());
+    return std::string(KubeletFinder("auto", 10250).Find().status().message());
   };
   {
     Make(base_ + "/kubepods");

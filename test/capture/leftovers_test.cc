@@ -94,9 +94,9 @@ int RemoveFromAPrivateMachine() {
              removed->front().find(one.path()) != std::string::npos,
          "the one pod is named");
   expect(!Steered(node, one), "steering is gone");
-  expect(*ReadSysctl(one.netns(), node.netns(),
-                     "net/ipv4/tcp_fwmark_accept") == 0,
-         "sysctl is back");
+  expect(
+      *ReadSysctl(one.netns(), node.netns(), "net/ipv4/tcp_fwmark_accept") == 0,
+      "sysctl is back");
   const auto again = RemoveEverything("/run/no-such-bpf-folder");
   expect(again.ok() && again->empty(), "nothing is left");
   _exit(failures == 0 ? 0 : 4);

@@ -32,9 +32,9 @@ TEST_F(ListenersTest, ListenWhereTheyShould) {
   TestPod other(node_, {.number = 3});
   const auto opened = Open(pod);
   ASSERT_TRUE(opened.ok()) << opened.status();
-  for (const base::Fd* fd : {&opened->outbound4, &opened->outbound6,
-                             &opened->inbound4, &opened->inbound6,
-                             &opened->hbone}) {
+  for (const base::Fd* fd :
+       {&opened->outbound4, &opened->outbound6, &opened->inbound4,
+        &opened->inbound6, &opened->hbone}) {
     ASSERT_TRUE(fd->valid());
     EXPECT_NE(fcntl(fd->get(), F_GETFL) & O_NONBLOCK, 0);
     EXPECT_NE(fcntl(fd->get(), F_GETFD) & FD_CLOEXEC, 0);
@@ -44,9 +44,8 @@ TEST_F(ListenersTest, ListenWhereTheyShould) {
     EXPECT_EQ(mark, 0);
   }
   // Outbound: all of 127/8, as the connect hook spreads over it.
-  for (const char* to :
-       {"127.0.0.1:15001", "127.200.3.4:15001", "[::1]:15001",
-        "127.0.0.1:15006", "[::1]:15006", "127.0.0.1:15008"}) {
+  for (const char* to : {"127.0.0.1:15001", "127.200.3.4:15001", "[::1]:15001",
+                         "127.0.0.1:15006", "[::1]:15006", "127.0.0.1:15008"}) {
     EXPECT_TRUE(pod.Connect(At(to)).valid()) << to;
   }
   for (const char* to : {"10.77.0.2:15008", "[fd77::2]:15008"}) {
@@ -101,11 +100,10 @@ TEST_F(ListenersTest, TheApplicationsPortIsNamedWithItsHolder) {
       const base::Fd taken = pod.Listen(At(at), reuse_port);
       const auto opened = Open(pod);
       EXPECT_EQ(opened.status().code(), absl::StatusCode::kAlreadyExists) << at;
-      EXPECT_THAT(
-          std::string(opened.status().message()),
-          AllOf(HasSubstr(std::to_string(At(at).port)),
-                HasSubstr("pid " + std::to_string(getpid())),
-                HasSubstr("move it to another port")));
+      EXPECT_THAT(std::string(opened.status().message()),
+                  AllOf(HasSubstr(std::to_string(At(at).port)),
+                        HasSubstr("pid " + std::to_string(getpid())),
+                        HasSubstr("move it to another port")));
     }
   }
   EXPECT_TRUE(Open(pod).ok());

@@ -13,10 +13,9 @@ namespace {
 std::vector<uint8_t> AttributeBytes(uint16_t type,
                                     const std::vector<uint8_t>& value) {
   const auto length = static_cast<uint16_t>(4 + value.size());
-  std::vector<uint8_t> bytes = {static_cast<uint8_t>(length),
-                                static_cast<uint8_t>(length >> 8),
-                                static_cast<uint8_t>(type),
-                                static_cast<uint8_t>(type >> 8)};
+  std::vector<uint8_t> bytes = {
+      static_cast<uint8_t>(length), static_cast<uint8_t>(length >> 8),
+      static_cast<uint8_t>(type), static_cast<uint8_t>(type >> 8)};
   bytes.insert(bytes.end(), value.begin(), value.end());
   bytes.resize((bytes.size() + 3) / 4 * 4);
   return bytes;
@@ -92,11 +91,10 @@ TEST(NetlinkTest, DumpHandsOverEveryMessage) {
   int count = 0;
   NetlinkRequest request(RTM_GETADDR, 0);
   request.Struct(ifaddrmsg{});
-  const base::Status status =
-      route->Dump(std::move(request), "list addresses",
-                  [&](uint16_t type, base::ByteSpan) {
-                    if (type == RTM_NEWADDR) ++count;
-                  });
+  const base::Status status = route->Dump(std::move(request), "list addresses",
+                                          [&](uint16_t type, base::ByteSpan) {
+                                            if (type == RTM_NEWADDR) ++count;
+                                          });
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_GE(count, 200);
 }

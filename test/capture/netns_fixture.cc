@@ -149,8 +149,7 @@ base::Fd TestPod::Connect(const base::Endpoint& to) const {
 }
 
 bool Await(const std::function<bool()>& condition) {
-  const absl::Time deadline =
-      absl::Now() + absl::Milliseconds(kPatienceMillis);
+  const absl::Time deadline = absl::Now() + absl::Milliseconds(kPatienceMillis);
   while (!condition()) {
     if (absl::Now() > deadline) return false;
     absl::SleepFor(absl::Milliseconds(2));

@@ -35,8 +35,9 @@ class TestNode {
   NetnsPtr netns_;
 };
 
-// A pod: a named namespace with `interface` (10.77.0.<number>, and fd77::<number>
-// unless without IPv6) on the node's bridge. Its host side is v<number>.
+// A pod: a named namespace with `interface` (10.77.0.<number>, and
+// fd77::<number> unless without IPv6) on the node's bridge. Its host side is
+// v<number>.
 class TestPod {
  public:
   struct Shape {

@@ -30,12 +30,11 @@ TEST(NetnsTest, RunIsInsideAndComesBack) {
   TestNode node;
   TestPod pod(node, {});
   uint64_t inside = 0;
-  const auto status =
-      pod.netns().Run(node.netns(), [&]() -> base::Status {
-        NODEWARD_ASSIGN(const NetnsPtr here, Netns::Own());
-        inside = here->cookie();
-        return absl::InternalError("from inside");
-      });
+  const auto status = pod.netns().Run(node.netns(), [&]() -> base::Status {
+    NODEWARD_ASSIGN(const NetnsPtr here, Netns::Own());
+    inside = here->cookie();
+    return absl::InternalError("from inside");
+  });
   EXPECT_THAT(std::string(status.message()), HasSubstr("from inside"));
   EXPECT_EQ(inside, pod.netns().cookie());
   EXPECT_EQ((*Netns::Own())->cookie(), node.netns().cookie());

@@ -21,8 +21,8 @@ class NetnsWatchTest : public testing::Test {
     char name[] = "/tmp/nwcap-watch-XXXXXX";
     folder_ = mkdtemp(name);
     thread_.Do([&] {
-      watch_ = NetnsWatch::Create(thread_.loop(), [this] { ++changes_; })
-                   .value();
+      watch_ =
+          NetnsWatch::Create(thread_.loop(), [this] { ++changes_; }).value();
     });
   }
   ~NetnsWatchTest() override {

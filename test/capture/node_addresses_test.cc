@@ -34,16 +34,14 @@ TEST(NodeAddressesTest, AreThoseOfTheNodeAndFollowChanges) {
   EXPECT_THAT(now(), Not(Contains(Ip("127.0.0.1"))));
   EXPECT_THAT(now(), Not(Contains(Ip("::1"))));
   Sh("ip addr add 10.55.0.1/24 dev br0");
-  EXPECT_TRUE(Await([&] {
-    return testing::Value(now(), Contains(Ip("10.55.0.1")));
-  }));
+  EXPECT_TRUE(
+      Await([&] { return testing::Value(now(), Contains(Ip("10.55.0.1"))); }));
   Sh("ip addr add fd55::1/64 dev br0 nodad");
   EXPECT_TRUE(
       Await([&] { return testing::Value(now(), Contains(Ip("fd55::1"))); }));
   Sh("ip addr del 10.55.0.1/24 dev br0");
-  EXPECT_TRUE(Await([&] {
-    return testing::Value(now(), Not(Contains(Ip("10.55.0.1"))));
-  }));
+  EXPECT_TRUE(Await(
+      [&] { return testing::Value(now(), Not(Contains(Ip("10.55.0.1")))); }));
   EXPECT_GE(changes, 3);
   thread.Do([&] { watched.reset(); });
 }

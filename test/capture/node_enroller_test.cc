@@ -197,6 +197,32 @@ TEST_F(NodeEnrollerTest, EndedPodStaysClosedWhileItLives) {
   EXPECT_TRUE(Await([&] { return !Exists("v2"); }));
 }
 
+TEST_F(NodeEnrollerTest, EndedPodWithoutNamespaceIsNoFailure) {
+  TestPod pod(node_, {});
+  model::Workload ended = WorkloadOf(pod, "a");
+  ended.membership = model::Membership::kTerminal;
+  ended.netns_path = "/run/netns/long-gone";
+  agent_->Apply({ended});
+  EXPECT_EQ(agent_->Status("a").state, PodState::kSkipped);
+}
+
+TEST_F(NodeEnrollerTest, EndedPodMakesWayForItsSuccessor) {
+  TestPod pod(node_, {});
+  const uint64_t cookie = pod.netns().cookie();
+  model::Workload ended = WorkloadOf(pod, "a");
+  ended.membership = model::Membership::kTerminal;
+  agent_->Apply({ended});
+  EXPECT_TRUE(LookedUp(cookie));
+  agent_->Apply({ended, WorkloadOf(pod, "b")});
+  EXPECT_EQ(agent_->Status("a").state, PodState::kSkipped);
+  EXPECT_EQ(agent_->Status("b").state, PodState::kEnrolled)
+      << agent_->Status("b").reason;
+  EXPECT_THAT(hooks_->forgotten, IsEmpty());
+  agent_->Apply({WorkloadOf(pod, "b")});
+  EXPECT_EQ(agent_->Status("b").state, PodState::kEnrolled);
+  EXPECT_TRUE(LookedUp(cookie));
+}
+
 TEST_F(NodeEnrollerTest, DisputedPodIsClosedAndFailed) {
   TestPod pod(node_, {});
   model::Workload disputed = WorkloadOf(pod, "a");
@@ -241,7 +267,7 @@ TEST_F(NodeEnrollerTest, ANamespaceHasOnePod) {
   agent_->Apply({WorkloadOf(pod, "a"), WorkloadOf(pod, "b")});
   EXPECT_EQ(agent_->Status("a").state, PodState::kEnrolled);
   EXPECT_EQ(agent_->Status("b").state, PodState::kFailed);
-  EXPECT_THAT(agent_->Status("b").reason, HasSubstr("uid-a"));
+  EXPECT_THAT(agent_->Status("b").reason, HasSubstr("test/a"));
   // The successor gets it as soon as the first has left.
   agent_->sink.hold_kills = true;
   agent_->Apply({WorkloadOf(pod, "b")});

@@ -18,8 +18,8 @@ namespace nodeward::capture {
 model::Workload WorkloadOf(const TestPod& pod, const std::string& name);
 model::SnapshotPtr SnapshotOf(std::vector<model::Workload> workloads);
 
-// An enroller at work on a loop of its own, and the engine's stand-in. `strict`:
-// plaintext is forbidden, except from 192.0.2.1.
+// An enroller at work on a loop of its own, and the engine's stand-in.
+// `strict`: plaintext is forbidden, except from 192.0.2.1.
 class RunningEnroller {
  public:
   using Make = std::function<base::StatusOr<std::unique_ptr<Enroller>>(

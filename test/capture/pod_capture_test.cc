@@ -17,8 +17,7 @@ using testing::IsEmpty;
 
 class PodCaptureTest : public testing::Test {
  protected:
-  PodCaptureTest()
-      : pod_(netns_, {}), hooks_(std::make_shared<FakeHooks>()) {
+  PodCaptureTest() : pod_(netns_, {}), hooks_(std::make_shared<FakeHooks>()) {
     node_.home = netns_.ptr();
     node_.hooks = hooks_;
     node_.sink = &sink_;
@@ -120,8 +119,8 @@ TEST_F(PodCaptureTest, SealClosesInAndOutButNotToProbes) {
                                    "AttachProbe(closed)", "EnableConnect"));
   EXPECT_EQ(ReadByte(client.get()), -1);
   ASSERT_TRUE(Enrol().ok());
-  EXPECT_THAT(Steps(), ElementsAre("SetListener4", "SetListener6",
-                                   "AttachProbe"));
+  EXPECT_THAT(Steps(),
+              ElementsAre("SetListener4", "SetListener6", "AttachProbe"));
 }
 
 TEST_F(PodCaptureTest, DrainTakesOutboundAwayFirstAndKeepsTheSteering) {
@@ -154,9 +153,9 @@ TEST_F(PodCaptureTest, PodWithoutIpv6SaysSoOnlyThatItIsRefused) {
   TestPod four(netns_, {.number = 4, .ipv6 = false});
   PodCapture capture(node_, "four", four.ptr());
   ASSERT_TRUE(capture.Enrol(WorkloadOf(four, "four"), *snapshot_).ok());
-  EXPECT_THAT(Steps(), ElementsAre("AttachLookup", "SetListener4",
-                                   "SetProbePorts", "AttachProbe",
-                                   "EnableConnect"));
+  EXPECT_THAT(Steps(),
+              ElementsAre("AttachLookup", "SetListener4", "SetProbePorts",
+                          "AttachProbe", "EnableConnect"));
   EXPECT_EQ(hooks_->connects[four.netns().cookie()], "10.77.0.4 -");
 }
 

@@ -145,10 +145,10 @@ TEST_F(PodNetworkTest, OriginalDestinationIsTakenOnce) {
   EXPECT_EQ(network_.TakeOriginalDestination(At("10.77.0.2:4000"),
                                              At("127.1.2.3:15001")),
             At("10.96.0.1:80"));
-  EXPECT_FALSE(network_
-                   .TakeOriginalDestination(At("10.77.0.2:4000"),
-                                            At("127.1.2.3:15001"))
-                   .has_value());
+  EXPECT_FALSE(
+      network_
+          .TakeOriginalDestination(At("10.77.0.2:4000"), At("127.1.2.3:15001"))
+          .has_value());
 }
 
 TEST_F(PodNetworkTest, CloseLetsTheNamespaceGo) {
@@ -156,9 +156,10 @@ TEST_F(PodNetworkTest, CloseLetsTheNamespaceGo) {
   network_.Close();
   EXPECT_EQ(network_.OpenOutgoing(AF_INET).status().code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(
-      network_.ConnectOnward(Ip("10.77.0.9"), At("10.77.0.2:80")).status().code(),
-      absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(network_.ConnectOnward(Ip("10.77.0.9"), At("10.77.0.2:80"))
+                .status()
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(PodNetworkTest, ManyThreadsOpenAtOnce) {

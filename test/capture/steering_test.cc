@@ -58,9 +58,9 @@ TEST_F(SteeringTest, PutsEverythingInPlaceOnce) {
 
 TEST_F(SteeringTest, RemovalRestoresFormerValues) {
   TestPod pod(node_, {});
-  ASSERT_TRUE(WriteSysctls(pod.netns(), node_.netns(),
-                           {{"net/ipv4/fwmark_reflect", 1}})
-                  .ok());
+  ASSERT_TRUE(
+      WriteSysctls(pod.netns(), node_.netns(), {{"net/ipv4/fwmark_reflect", 1}})
+          .ok());
   const auto former = InstallSteering(pod.netns(), node_.netns());
   ASSERT_TRUE(former.ok()) << former.status();
   for (int i = 0; i < 2; ++i) {

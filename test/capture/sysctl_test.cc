@@ -49,8 +49,8 @@ TEST(SysctlTest, ReadOnlyProcSysIsNoObstacle) {
     ASSERT_EQ(unshare(CLONE_NEWNS), 0);
     ASSERT_EQ(mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     ASSERT_EQ(mount("/proc/sys", "/proc/sys", nullptr, MS_BIND, nullptr), 0);
-    ASSERT_EQ(mount("", "/proc/sys", nullptr,
-                    MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr),
+    ASSERT_EQ(mount("", "/proc/sys", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY,
+                    nullptr),
               0);
     const auto is_read_only = [&] {
       const base::Fd fd(open("/proc/sys/net/ipv4/ip_forward", O_WRONLY));

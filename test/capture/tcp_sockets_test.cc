@@ -23,7 +23,8 @@ const TcpSocket* Find(const std::vector<TcpSocket>& all,
 
 class TcpSocketsTest : public testing::Test {
  protected:
-  TcpSocketsTest() : server_(node_, {.number = 2}), client_(node_, {.number = 3}) {}
+  TcpSocketsTest()
+      : server_(node_, {.number = 2}), client_(node_, {.number = 3}) {}
 
   std::vector<TcpSocket> Connections(const TestPod& pod) {
     auto sockets = TcpSockets::OpenIn(pod.netns(), node_.netns());
@@ -66,8 +67,7 @@ TEST_F(TcpSocketsTest, ListensAndConnectionsAreKeptApart) {
   EXPECT_EQ(connections[0].remote.address, client_.v4());
   uint64_t cookie = 0;
   socklen_t length = sizeof(cookie);
-  ASSERT_EQ(getsockopt(accepted.get(), SOL_SOCKET, SO_COOKIE, &cookie,
-                       &length),
+  ASSERT_EQ(getsockopt(accepted.get(), SOL_SOCKET, SO_COOKIE, &cookie, &length),
             0);
   EXPECT_EQ(connections[0].cookie, cookie);
 }
@@ -100,8 +100,7 @@ TEST_F(TcpSocketsTest, CountersTellWhoOpened) {
     EXPECT_TRUE(Await([&] {
       const auto all = Connections(server_);
       return std::any_of(all.begin(), all.end(), [](const TcpSocket& s) {
-        return s.state == TcpState::kCloseWait &&
-               s.opener == Opener::kOtherEnd;
+        return s.state == TcpState::kCloseWait && s.opener == Opener::kOtherEnd;
       });
     })) << to;
   }
@@ -117,8 +116,7 @@ TEST(OpenerOfTest, ReadsTheSum) {
   EXPECT_EQ(OpenerOf(established, 405, 1300, 300, 650, 50), Opener::kUnknown);
   EXPECT_EQ(OpenerOf(TcpState::kFinWait2, 1, 0, 0, 0, 0), Opener::kUnknown);
   EXPECT_EQ(OpenerOf(TcpState::kSynSent, 0, 0, 0, 0, 0), Opener::kThisEnd);
-  EXPECT_EQ(OpenerOf(TcpState::kSynReceived, 0, 0, 0, 0, 0),
-            Opener::kOtherEnd);
+  EXPECT_EQ(OpenerOf(TcpState::kSynReceived, 0, 0, 0, 0, 0), Opener::kOtherEnd);
 }
 
 TEST_F(TcpSocketsTest, DestroysEveryKindOfConnection) {
