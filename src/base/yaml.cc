@@ -116,7 +116,7 @@ class Reader : public YAML::EventHandler {
       line_start_ = end + 1;
       ++line_;
     }
-    return mark.column == 0 && text_.substr(line_start_).starts_with("---");
+    return mark.column == 0 && StartsYamlDocument(text_.substr(line_start_));
   }
 
   [[noreturn]] static void Stop(const YAML::Mark& mark,
@@ -217,6 +217,12 @@ int YamlDocument::LineOf(std::string_view pointer) const {
     if (slash == std::string::npos) return line;
     at.resize(slash);
   }
+}
+
+bool StartsYamlDocument(std::string_view text) {
+  return text.starts_with("---") &&
+         (text.size() == 3 || text[3] == ' ' || text[3] == '\t' ||
+          text[3] == '\r' || text[3] == '\n');
 }
 
 StatusOr<std::vector<YamlDocument>> ParseYaml(std::string_view text) {

@@ -26,6 +26,10 @@ struct YamlDocument {
 // Appends "/<key>" to a JSON pointer, "~" and "/" in `key` escaped.
 void AppendPointer(std::string* pointer, std::string_view key);
 
+// Does the line at the start of `text` begin a document: "---" and white space,
+// or nothing more?
+bool StartsYamlDocument(std::string_view text);
+
 // Plain scalars become null, bool, integer or float as the YAML 1.2 core
 // schema says, quoted ones strings; keys are always strings; "<<" merges. Text
 // that starts with '{' is read as JSON if it is that. Duplicate keys, anchors

@@ -62,7 +62,9 @@ class Reader {
     }
   };
 
-  void ReadPiecewise(std::string_view text);
+  void ReadPiecewise(std::string_view text, const base::Status& whole);
+  void ReportSyntax(std::string_view text, const base::Status& status,
+                    int first_line);
   void ReadDocument(const base::YamlDocument& document, int first_line);
   void ReadValue(const base::Json& value, const Place& place,
                  const std::string& list_version, const std::string& list_kind);
@@ -118,7 +120,7 @@ void Reader::ReadText(std::string_view text) {
     return;
   }
   if (last_ == nullptr || !last_->parsed) {
-    ReadPiecewise(text);
+    ReadPiecewise(text, documents.status());
     return;
   }
   result_ = *last_;
@@ -129,15 +131,17 @@ void Reader::ReadText(std::string_view text) {
 }
 
 // Nothing good is known of the file: each of its documents for itself.
-void Reader::ReadPiecewise(std::string_view text) {
+void Reader::ReadPiecewise(std::string_view text, const base::Status& whole) {
+  const std::string_view all = text;
+  bool found = false;
   int line = 0;
   while (!text.empty()) {
     size_t end = 0;
     int lines = 0;
-    do {  // to the next "---" at the start of a line
+    do {  // to the next document's first line
       end = std::min(text.find('\n', end), text.size() - 1) + 1;
       ++lines;
-    } while (end < text.size() && !text.substr(end).starts_with("---"));
+    } while (end < text.size() && !base::StartsYamlDocument(text.substr(end)));
     const std::string_view piece = text.substr(0, end);
     const auto documents = base::ParseYaml(piece);
     if (documents.ok()) {
@@ -145,16 +149,23 @@ void Reader::ReadPiecewise(std::string_view text) {
         ReadDocument(document, line);
       }
     } else {
-      Problem problem = SyntaxProblem(file_, documents.status(), line);
-      if (auto closing =
-              CloseForText(piece, problem.reason, context_.root_namespace)) {
-        Close(*std::move(closing), std::move(problem));
-      } else {
-        result_.problems.push_back(std::move(problem));
-      }
+      found = true;
+      ReportSyntax(piece, documents.status(), line);
     }
     text.remove_prefix(end);
     line += lines;
+  }
+  if (!found) ReportSyntax(all, whole, 0);
+}
+
+void Reader::ReportSyntax(std::string_view text, const base::Status& status,
+                          int first_line) {
+  Problem problem = SyntaxProblem(file_, status, first_line);
+  if (auto closing =
+          CloseForText(text, problem.reason, context_.root_namespace)) {
+    Close(*std::move(closing), std::move(problem));
+  } else {
+    result_.problems.push_back(std::move(problem));
   }
 }
 

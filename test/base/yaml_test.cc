@@ -308,8 +308,18 @@ TEST(YamlTest, DoesNotTakeARestForADocument) {
   EXPECT_THAT(ErrorOf("a: 1\n- b\n"), StartsWith("line 2"));
   EXPECT_NE(ErrorOf(",a: 1\n"), "");
   EXPECT_NE(ErrorOf("a: 1\n...\nb: 2\n"), "");
+  EXPECT_THAT(ErrorOf("a: 1\n---b: 2\n- c\n"), StartsWith("line "));
   EXPECT_NE(ErrorOf("]\n"), "");
   EXPECT_NE(ErrorOf("}\n"), "");
+}
+
+TEST(YamlTest, KnowsWhatStartsADocument) {
+  for (const char* text : {"---", "--- a", "---\t", "---\n", "---\r\n"}) {
+    EXPECT_TRUE(StartsYamlDocument(text)) << text;
+  }
+  for (const char* text : {"", "--", "---a", "----", " ---", "..."}) {
+    EXPECT_FALSE(StartsYamlDocument(text)) << text;
+  }
 }
 
 // No input may crash the parser or hang it: mutations of a real manifest.
@@ -339,8 +349,10 @@ TEST(YamlTest, SurvivesMutations) {
         case 2:
           text[at] = kBytes[random() % kBytes.size()];
           break;
-        default:
-          text.insert(at, text.substr(random() % text.size(), random() % 40));
+        default: {
+          const size_t from = random() % text.size();
+          text.insert(at, text.substr(from, random() % 40));
+        }
       }
       if (text.empty()) text = "a";
     }
