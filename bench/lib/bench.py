@@ -36,7 +36,6 @@ class Bench:
         self.envoy = None
         self.nodeward = None
         self._mesh = None
-        self._agents = []
         self._bpf = None
 
     def __enter__(self):
@@ -63,10 +62,7 @@ class Bench:
             signal.signal(number, signal.SIG_IGN)
         self.progress.say("cleaning up")
         # Each step, whatever becomes of the others.
-        agents = [agent.uninstall for agent in self._agents]
-        if self._mesh:
-            agents.append(self._mesh.uninstall)
-        for step in (*agents, Process.stop_all, self.network.remove,
+        for step in (Process.stop_all, self.network.remove,
                      self._remove_folders):
             try:
                 step()
@@ -85,11 +81,6 @@ class Bench:
         if not self._mesh:
             self._mesh = Mesh(self)
         return self._mesh
-
-    def register(self, agent):
-        """An agent of a scenario's own, removed at the end."""
-        self._agents.append(agent)
-        return agent
 
     def bpf_mount(self):
         """A BPF file system of this run's own: what is pinned goes with it."""

@@ -40,11 +40,11 @@ def build_product(progress):
     return BUILD / "nodeward"
 
 
-def built_product():
-    """The program nodeward as it lies there."""
-    program = BUILD / "nodeward"
-    if not program.exists():
-        raise Failure(f"there is no {program}; leave --no-build out")
+def given_product(file):
+    """The program that the command line names."""
+    program = pathlib.Path(file).absolute()
+    if not os.access(program, os.X_OK):
+        raise Failure(f"--nodeward {file}: no program that can be run")
     return program
 
 

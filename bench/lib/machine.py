@@ -4,7 +4,7 @@ import datetime
 import os
 import platform
 
-from lib.install import REPOSITORY
+from lib.install import BUILD, REPOSITORY
 from lib.process import run
 from lib.systems.base import version_of
 
@@ -19,9 +19,7 @@ def describe(command, plan, bench):
         versions["envoy"] = version_of([bench.envoy, "--version"],
                                        r"/([\d.]+)/")
     if bench.nodeward:
-        versions["nodeward"] = run("git", "-C", REPOSITORY, "describe",
-                                   "--always", "--dirty", "--abbrev=10",
-                                   check=False).strip() or "?"
+        versions["nodeward"] = _nodeward(bench.nodeward)
     return {
         "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "command": command,
@@ -30,6 +28,15 @@ def describe(command, plan, bench):
         "system": f"{_distribution()}, Linux {platform.release()}",
         "load_before": os.getloadavg()[0],
         "versions": versions}
+
+
+def _nodeward(program):
+    if program != BUILD / "nodeward":
+        return str(program)
+    commit = run("git", "-C", REPOSITORY, "-c", f"safe.directory={REPOSITORY}",
+                 "describe", "--always", "--dirty", "--abbrev=10",
+                 check=False)
+    return commit.strip() or "?"
 
 
 def _cpu():

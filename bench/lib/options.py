@@ -31,8 +31,8 @@ def parse(words):
         "--peers", metavar="NAME[,NAME]", default=",".join(PEERS),
         help="what nodeward is compared with (default: " +
         ",".join(PEERS) + ")")
-    parser.add_argument("--no-build", action="store_true",
-                        help="use build/nodeward as it is")
+    parser.add_argument("--nodeward", metavar="FILE",
+                        help="measure this program instead of building one")
     parser.add_argument("--results", metavar="DIR",
                         help="write there instead of bench/results/<date>")
     options = parser.parse_args(words)

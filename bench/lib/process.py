@@ -38,11 +38,16 @@ def run(*argv, netns=None, stdin=None, timeout=120, check=True):
 
 
 def await_that(what, condition, limit=20.0, pause=0.01):
-    """Waits until condition() is true; Failure after `limit` seconds."""
-    deadline = time.monotonic() + limit
+    """Waits until condition() is true; Failure after `limit` seconds. A long
+    wait is told even when it ends well."""
+    began = time.monotonic()
+    deadline = began + limit
     while True:
         found = condition()
         if found:
+            spent = time.monotonic() - began
+            if spent > 5:
+                print(f"        (waited {spent:.1f} s for {what})", flush=True)
             return found
         if time.monotonic() > deadline:
             raise Failure(f"{what}: not within {limit:g} s")
@@ -112,6 +117,8 @@ class Process:
 
     @staticmethod
     def stop_all():
+        for process in Process.running:
+            process._signal(signal.SIGTERM)
         for process in list(reversed(Process.running)):
             process.stop(grace=3.0)
 

@@ -48,7 +48,7 @@ def goals_table(rows, scenarios):
     """Every goal with what nodeward reached."""
     judged = verdicts(rows)
     if not judged:
-        return f"No figure of {SUBJECT} in this run.\n"
+        return f"No goal of {SUBJECT} can be judged from this run.\n"
     by_name = {scenario.name: scenario for scenario in scenarios}
     reasons = json.loads(REASONS.read_text()) if REASONS.exists() else {}
     lines = ["| scenario | figure | measured | goal | moonshot | verdict |",

@@ -32,8 +32,8 @@ def measure(options, command, scenarios, systems):
             if any(name.startswith("envoy") for name in systems):
                 bench.envoy = install.envoy(progress)
             if any(name not in PEERS for name in systems):
-                bench.nodeward = install.built_product() \
-                    if options.no_build else install.build_product(progress)
+                bench.nodeward = install.given_product(options.nodeward) \
+                    if options.nodeward else install.build_product(progress)
             description = machine.describe(command, plan, bench)
             run_all(bench, scenarios, systems, results)
         rows = _write(options, description, scenarios, results, progress)

@@ -94,7 +94,7 @@ class _Pods(_Fleet):
         super().__init__(bench, "d")
         self.manifests = Manifests(bench.workdir / "manifests-rest")
         self.manifests.put("namespaces.yaml", namespace(NAMESPACE, True))
-        self.agent = bench.register(Agent(bench, self.node, self.manifests))
+        self.agent = Agent(bench, self.node, self.manifests)
 
     def grow(self, count, system):
         del system
@@ -113,7 +113,7 @@ class _Pods(_Fleet):
         return [self.agent.process] if self.agent.process else []
 
     def close(self):
-        self.agent.uninstall()
+        self.agent.stop()
         super().close()
 
 

@@ -68,12 +68,12 @@ class _Site:
         self._open = pod_object(self.server, labels={"door": "open"})
         self._closed = pod_object(self.server, labels={"door": "closed"})
         self.manifests.put("server.yaml", self._open)
-        self.agent = bench.register(Agent(bench, node, self.manifests))
+        self.agent = Agent(bench, node, self.manifests)
         self._known = 0
         self._fixed = None
 
     def close(self):
-        self.agent.uninstall()
+        self.agent.stop()
 
     def fixed_kb(self):
         """The agent's memory with no other workload."""

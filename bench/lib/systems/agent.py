@@ -111,17 +111,13 @@ class Agent:
                    limit=limit, pause=0.02)
 
     def stop(self):
-        """Ends the agent; its hooks stay, as after any restart."""
+        """Ends the agent; its hooks stay, as after any restart. They go with
+        their namespaces and with the BPF file system of the run; `nodeward
+        uninstall` would clear all namespaces of the machine, and those of
+        another run or of the demo are none of ours."""
         if self.process:
             self.process.stop(grace=10)
             self.process = None
-
-    def uninstall(self):
-        """Takes the hooks away; best effort, at the end of a run."""
-        self.stop()
-        run(self.bench.nodeward, "uninstall", "--node", "--run-dir",
-            self.folder / "run", "--bpf-dir", self.bpf_dir,
-            netns=self.node.netns, check=False)
 
     def status(self, *words):
         return run(self.bench.nodeward, "status", "--run-dir",

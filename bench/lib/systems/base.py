@@ -115,7 +115,7 @@ class System:
                 return None
 
         try:
-            await_that("echo", answered, limit=15, pause=0.05)
+            await_that(f"an echo through {self.name}", answered, limit=15, pause=0.05)
         except Failure as late:
             raise Failure(f"{self.name}: no echo through it: "
                           f"{failure or late}") from late
@@ -123,7 +123,7 @@ class System:
     def _reaches_nginx(self):
         self.check()
         answer = self.in_client(
-            "sh", "-c", "curl -s -o /dev/null -w '%{http_code}' "
+            "sh", "-c", "curl -s -m 5 -o /dev/null -w '%{http_code}' "
             f"http://{self.server.ip}:{HTTP_PORT}/1k || true")
         return answer == "200"
 

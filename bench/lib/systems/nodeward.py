@@ -48,11 +48,6 @@ class Mesh:
             agent.stop()
         self.running = False
 
-    def uninstall(self):
-        for agent in self.agents.values():
-            agent.uninstall()
-        self.running = False
-
 
 class Nodeward(System):
     name = "nodeward"
