@@ -34,7 +34,8 @@ def _run_one(bench, scenario, systems, results):
                 results.skip(scenario, name, reason)
                 bench.progress.say(f"  {name}: {reason}")
                 left.remove(name)
-            except (Failure, OSError, ValueError, KeyError) as failure:
+            except (Failure, OSError, ValueError, KeyError,
+                    ArithmeticError) as failure:
                 results.fail(scenario, name, failure)
                 bench.progress.say(f"  {name}: FAILED: {failure}")
                 left.remove(name)
