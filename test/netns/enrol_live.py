@@ -4,7 +4,7 @@
 import json
 import os
 
-from harness import await_that, main, policy
+from harness import ask, await_that, main, policy
 
 URL = "http://{}:8000/"
 
@@ -26,8 +26,7 @@ def run(s):
 
     # A connection from before, then the label and STRICT together.
     before = lab.legacy.connect(lab.server.ip4, 80)
-    before.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    s.that("plaintext before", before.recv(1000).startswith(b"HTTP/1.1 200"))
+    s.check("plaintext before", ask(before)[0], 200)
     lab.apply("policy.yaml", policy("mesh", "STRICT"))
     for pod in (lab.server, lab.client):
         del pod.labels["nodeward.io/mesh"]
@@ -45,16 +44,13 @@ def run(s):
 
     # Out again with a connection open: it drains, new ones are plaintext.
     kept = lab.client.connect(lab.vip4, 8000)
-    ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    kept.sendall(ask)
-    s.that("open", kept.recv(1000).startswith(b"HTTP/1.1 200"))
+    s.check("open", ask(kept)[0], 200)
     lab.server.labels["nodeward.io/mesh"] = "disabled"
     lab.publish(lab.server)
     await_that("legacy is let in", lambda: str(lab.legacy.curl(url))
                == "200, exit 0")
-    kept.sendall(ask)
-    s.that("the open connection goes on while it drains",
-           kept.recv(1000).startswith(b"HTTP/1.1 200"))
+    s.check("the open connection goes on while it drains",
+            ask(kept)[0], 200)
     kept.close()
     lab.server.node.agent.await_state(lab.server, "skipped")
     s.check("hooks are gone", hooks(lab.server), 0)

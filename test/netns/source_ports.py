@@ -4,7 +4,7 @@
 bound device, MPTCP, TCP fast open, a second connect() on one socket."""
 import socket
 
-from harness import main
+from harness import answer, ask, main
 
 IPPROTO_MPTCP = 262
 TCP_FASTOPEN_CONNECT = 30
@@ -22,14 +22,14 @@ def run(s):
     for address, port in ((server.ip4, 80), (server.ip4, 81),
                           (lab.vip4, 8000), (outside.ip4, 80)):
         ones.append(client.connect(address, port, source=(client.ip4, 44444)))
-        s.check(f"from port 44444 to {address}:{port}", ask(ones[-1]),
+        s.check(f"from port 44444 to {address}:{port}", ask(ones[-1])[1],
                 client.ip4)
         s.check("its own name", ones[-1].getsockname(),
                 (client.ip4, 44444))
     for one in ones:
         one.close()
     one = client.connect(server.ip6, 80, source=(client.ip6, 44444))
-    s.check("the same over IPv6, one destination", ask(one), client.ip6)
+    s.check("the same over IPv6, one destination", ask(one)[1], client.ip6)
     one.close()
 
     s.check("curl --interface eth0", str(client.curl(
@@ -44,27 +44,27 @@ def run(s):
 
     one = client.open_socket(proto=IPPROTO_MPTCP)
     one.connect((lab.vip4, 8000))
-    s.check("MPTCP", ask(one), client.ip4)
+    s.check("MPTCP", ask(one)[1], client.ip4)
     one.close()
 
     client.run("sh", "-c", "echo 3 > /proc/sys/net/ipv4/tcp_fastopen")
     one = client.open_socket()
     one.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
     one.connect((lab.vip4, 8000))
-    s.check("TCP_FASTOPEN_CONNECT", ask(one), client.ip4)
+    s.check("TCP_FASTOPEN_CONNECT", ask(one)[1], client.ip4)
     one.close()
     one = client.open_socket()
     one.settimeout(None)
     one.sendto(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", socket.MSG_FASTOPEN,
                (lab.vip4, 8000))
-    s.check("sendto(MSG_FASTOPEN)", answer(one), client.ip4)
+    s.check("sendto(MSG_FASTOPEN)", answer(one)[1], client.ip4)
     one.close()
 
     one = client.open_socket()
     one.setblocking(False)
     one.connect_ex((lab.vip4, 8000))
     one.settimeout(30)
-    s.check("non-blocking", ask(one), client.ip4)
+    s.check("non-blocking", ask(one)[1], client.ip4)
     one.close()
 
     s.check("to a pod outside the mesh", str(client.curl(
@@ -72,23 +72,6 @@ def run(s):
     one = client.connect(outside.ip4, 80)
     s.check("getpeername() of it", one.getpeername(), (outside.ip4, 80))
     one.close()
-
-
-def ask(connection):
-    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    return answer(connection)
-
-
-def answer(connection):
-    """The body: the client's address as the server saw it."""
-    data = b""
-    while not data.endswith(b"\n") or b"\r\n\r\n" not in data[:-1] \
-            or data.endswith(b"\r\n\r\n"):
-        more = connection.recv(4096)
-        if not more:
-            break
-        data += more
-    return data.decode().rpartition("\r\n\r\n")[2].strip()
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ def run(s):
 
     lab.remove("policy.yaml")
 
+    listener.settimeout(0.5)
+
     def let_in():
         try:
             one, other = opened(lab.legacy, lab.server.ip4, 80)

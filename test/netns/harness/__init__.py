@@ -20,9 +20,10 @@ from .node import Node
 from .pod import Pod
 from .process import Process, await_that, run
 from .scenario import Scenario, main
+from .web import answer, ask
 
 # For the independent peers in test/peers.
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../.."))
 
 __all__ = ["Agent", "Capture", "Cluster", "Node", "Pod", "Process", "Scenario",
-           "await_that", "broken", "entered", "main", "policy", "run"]
+           "answer", "ask", "await_that", "broken", "entered", "main", "policy", "run"]
