@@ -4,6 +4,7 @@ load tool, Envoy's wheel. (Debian's packages are bench/run's part.)"""
 import os
 import pathlib
 import shutil
+import signal
 import stat
 import subprocess
 import zipfile
@@ -29,13 +30,19 @@ def build_product(progress):
     progress.say("building nodeward (Release)")
     building = subprocess.Popen(
         ["bash", "-c", _BUILD_PRODUCT, "bench/run", REPOSITORY],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True)
     last = []
-    for line in building.stdout:
-        last = last[-30:] + [line]
-        progress.passing(line.strip())
-    progress.passing("")
-    if building.wait() != 0:
+    try:
+        for line in building.stdout:
+            last = last[-30:] + [line]
+            progress.passing(line.strip())
+        progress.passing("")
+        failed = building.wait() != 0
+    except BaseException:
+        os.killpg(building.pid, signal.SIGTERM)
+        raise
+    if failed:
         raise Failure("nodeward could not be built:\n" + "".join(last))
     return BUILD / "nodeward"
 
