@@ -12,7 +12,7 @@ HTTP_AWARE_PORT = 8081  # declared as HTTP
 PORTS = (IPERF_PORT, ECHO_PORT, HTTP_PORT, HTTP_AWARE_PORT)
 
 _NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid;
+daemon off; master_process off; pid {folder}/nginx.pid;
 error_log {folder}/nginx-error.log;
 events {{ worker_connections 4096; }}
 http {{
