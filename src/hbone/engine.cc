@@ -54,8 +54,7 @@ class EngineImpl final : public Engine {
                    std::function<void()> done) override;
   void CredentialsChanged() override;
   void AddPod(LocalPod pod) override;
-  void DrainPod(const std::string& uid,
-                std::function<void()> drained) override;
+  void DrainPod(const std::string& uid, std::function<void()> drained) override;
   void KillPod(const std::string& uid, std::function<void()> removed) override;
   void Drain(absl::Duration deadline, std::function<void()> drained) override;
   Load load() const override;
@@ -70,8 +69,7 @@ EngineImpl::~EngineImpl() {
   for (const auto& worker : workers_) worker->Stop();
 }
 
-base::Status EngineImpl::StartWorkers(
-    const pki::CredentialStore* credentials) {
+base::Status EngineImpl::StartWorkers(const pki::CredentialStore* credentials) {
   const int wanted =
       options_.workers > 0
           ? options_.workers
@@ -125,8 +123,7 @@ void EngineImpl::AddPod(LocalPod pod) {
 
 void EngineImpl::DrainPod(const std::string& uid,
                           std::function<void()> drained) {
-  auto all =
-      std::make_shared<Countdown>(workers_.size(), std::move(drained));
+  auto all = std::make_shared<Countdown>(workers_.size(), std::move(drained));
   for (const auto& worker : workers_) {
     worker->Post([w = worker.get(), uid, all] {
       w->DrainPod(uid, [all] { all->Arrive(); });
@@ -136,8 +133,7 @@ void EngineImpl::DrainPod(const std::string& uid,
 
 void EngineImpl::KillPod(const std::string& uid,
                          std::function<void()> removed) {
-  auto all =
-      std::make_shared<Countdown>(workers_.size(), std::move(removed));
+  auto all = std::make_shared<Countdown>(workers_.size(), std::move(removed));
   for (const auto& worker : workers_) {
     worker->Post([w = worker.get(), uid, all] {
       w->KillPod(uid);
@@ -146,15 +142,13 @@ void EngineImpl::KillPod(const std::string& uid,
   }
 }
 
-void EngineImpl::Drain(absl::Duration deadline,
-                       std::function<void()> drained) {
+void EngineImpl::Drain(absl::Duration deadline, std::function<void()> drained) {
   auto once = std::make_shared<DrainDeadline>(std::move(drained));
-  auto all = std::make_shared<Countdown>(workers_.size(),
-                                         [once] { once->Fire(); });
+  auto all =
+      std::make_shared<Countdown>(workers_.size(), [once] { once->Fire(); });
   for (const auto& worker : workers_) {
-    worker->Post([w = worker.get(), all] {
-      w->Drain([all] { all->Arrive(); });
-    });
+    worker->Post(
+        [w = worker.get(), all] { w->Drain([all] { all->Arrive(); }); });
   }
   workers_.front()->Post([w = workers_.front().get(), once, deadline] {
     w->After(deadline, [once] { once->Fire(); });

@@ -5,6 +5,12 @@
 // lets it. Gets descriptors from capture through io::PodNetwork and never
 // enters a namespace. Engine's own functions are called from the control
 // thread; each connection, tunnel and pool belongs to one worker loop for life.
+//
+// Memory: an idle connection holds no buffer. A reader that sleeps makes us
+// hold 64 KiB a direction of a plaintext connection, stream_window towards an
+// application and nothing from it; a tunnel at most 320 KiB of ciphertext. A
+// worker that holds 64 MiB gives its tunnels no new connection window: each may
+// then add 16 MiB at most.
 #pragma once
 
 #include <cstdint>
@@ -68,8 +74,8 @@ class Engine {
   virtual ~Engine() = default;
 
   // From now on decisions rest on `snapshot`; open connections that it forbids
-  // are closed at once, on every worker. `done` (may be null) is called on some
-  // worker's thread after the last worker has finished doing so.
+  // are closed at once, on every worker. `done` (may be null) is called on the
+  // thread of the last worker that has finished doing so.
   virtual void SetSnapshot(model::SnapshotPtr snapshot,
                            std::function<void()> done) = 0;
   // Credentials or roots have changed in the store: new sessions use them.

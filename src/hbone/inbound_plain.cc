@@ -29,12 +29,10 @@ bool IsReserved(uint16_t port) {
 void InboundPlain::Accept(Worker* worker, Pod* pod, base::Fd fd,
                           const base::Endpoint& peer) {
   auto made = std::make_unique<InboundPlain>(worker, pod, peer);
-  static_cast<InboundPlain*>(pod->Adopt(std::move(made)))
-      ->Start(std::move(fd));
+  static_cast<InboundPlain*>(pod->Adopt(std::move(made)))->Start(std::move(fd));
 }
 
-InboundPlain::InboundPlain(Worker* worker, Pod* pod,
-                           const base::Endpoint& peer)
+InboundPlain::InboundPlain(Worker* worker, Pod* pod, const base::Endpoint& peer)
     : Member(worker, pod, Kind::kInbound),
       record_(worker->flows(), worker->NextFlowId(),
               observe::Reporter::kDestination, worker->now()),
@@ -69,16 +67,15 @@ void InboundPlain::Start(base::Fd fd) {
     return Finish(Outcome::kNoRoute, "this pod is not known", true);
   }
   flow.source_workload = worker_->mesh()->FindOwner(flow.source.address);
-  flow.service =
-      worker_->mesh()->FindServing(*pod_->workload(), local_.port);
+  flow.service = worker_->mesh()->FindServing(*pod_->workload(), local_.port);
   Consider();
 }
 
 bool InboundPlain::AdmitsPlaintext() {
   if (pod_->workload() == nullptr) return false;
-  const policy::Verdict verdict = policy::Admit(
-      worker_->mesh()->snapshot(), *pod_->workload(),
-      {record_.flow().source.address, std::nullopt, local_.port});
+  const policy::Verdict verdict =
+      policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
+                    {record_.flow().source.address, std::nullopt, local_.port});
   mode_ = verdict.mtls;
   plaintext_ = verdict.allow;
   record_.flow().policy = verdict.policy;
@@ -93,8 +90,8 @@ void InboundPlain::Consider() {
     return;
   }
   if (mode_ == model::MtlsMode::kDisable) return Pass(Security::kPlaintext);
-  const auto traits = worker_->mesh()->snapshot().TraitsOf(*pod_->workload(),
-                                                          local_.port);
+  const auto traits =
+      worker_->mesh()->snapshot().TraitsOf(*pod_->workload(), local_.port);
   sniff_over_ = traits.no_sniff_wait;
   timer_.Set(sniff_over_ ? worker_->options().silent_deadline
                          : worker_->options().sniff_wait);
@@ -116,8 +113,8 @@ void InboundPlain::OnTimer() {
     timer_.Set(worker_->options().silent_deadline);
     return Sniff();
   }
-  const io::Transfer seen = io::Peek(
-      client_->fd(), worker_->workshop().plain_room().first(1));
+  const io::Transfer seen =
+      io::Peek(client_->fd(), worker_->workshop().plain_room().first(1));
   if (plaintext_) {
     // Half a ClientHello is not one of the mesh; silence goes on for as long
     // as both sides like.
@@ -131,10 +128,9 @@ void InboundPlain::OnTimer() {
 void InboundPlain::Sniff() {
   const base::MutableByteSpan room =
       worker_->workshop().plain_room().first(kPeekBytes);
-  const bool server_first = plaintext_ && sniff_over_ &&
-                            application_ != nullptr &&
-                            !application_->connecting() &&
-                            application_->readable();
+  const bool server_first =
+      plaintext_ && sniff_over_ && application_ != nullptr &&
+      !application_->connecting() && application_->readable();
   const io::Transfer seen = io::Peek(client_->fd(), room);
   switch (seen.progress) {
     case io::Progress::kReset:
@@ -147,8 +143,7 @@ void InboundPlain::Sniff() {
     case io::Progress::kBytes:
       break;
   }
-  const tls::Sniffed sniffed =
-      tls::SniffClientHello(room.first(seen.count));
+  const tls::Sniffed sniffed = tls::SniffClientHello(room.first(seen.count));
   switch (sniffed.kind) {
     case tls::Sniffed::Kind::kNeedMore:
       if (server_first) return Pass(Security::kPlaintext);
@@ -184,9 +179,9 @@ void InboundPlain::Pass(Security security) {
 }
 
 void InboundPlain::Terminate() {
-  auto context = worker_->contexts().Find(
-      pod_->workload()->identity, tls::Role::kServer,
-      tls::Context::Options::Alpn::kIstio);
+  auto context =
+      worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
+                               tls::Context::Options::Alpn::kIstio);
   if (context == nullptr) {
     return Finish(Outcome::kNoCredential, "no certificate yet for this pod",
                   true);
@@ -213,8 +208,8 @@ void InboundPlain::Handshake() {
       return;
     case TlsChannel::Progress::kFailed:
       // An ordinary close lets the alert arrive.
-      return Finish(Outcome::kTlsFailure,
-                    std::string(tls_->error().message()), false);
+      return Finish(Outcome::kTlsFailure, std::string(tls_->error().message()),
+                    false);
     case TlsChannel::Progress::kDone:
       break;
   }
@@ -266,8 +261,7 @@ void InboundPlain::CheckDial() {
 void InboundPlain::Relaying() {
   state_ = State::kRelaying;
   record_.Open();
-  relay_.emplace(&worker_->workshop(), client_.get(), application_.get(),
-                 this);
+  relay_.emplace(&worker_->workshop(), client_.get(), application_.get(), this);
   relay_->Start();
 }
 
@@ -311,9 +305,9 @@ void InboundPlain::Judge() {
   policy::Verdict verdict;
   verdict.reason = "this pod is not known any more";
   if (pod_->workload() != nullptr) {
-    verdict = policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
-                            {record_.flow().source.address, identity_,
-                             local_.port});
+    verdict =
+        policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
+                      {record_.flow().source.address, identity_, local_.port});
   }
   record_.flow().policy = verdict.policy;
   if (!verdict.allow) {

@@ -29,9 +29,7 @@ namespace nodeward::hbone {
 // An RST leaves the bytes unread, and under STRICT the application is never
 // dialled for it. Where plaintext is admitted the application is dialled at
 // once; if it speaks first, and sniff_wait is over, the stream is plaintext.
-class InboundPlain final : public Member,
-                           public ChannelUser,
-                           public RelayUser {
+class InboundPlain final : public Member, public ChannelUser, public RelayUser {
  public:
   static void Accept(Worker* worker, Pod* pod, base::Fd fd,
                      const base::Endpoint& peer);
@@ -79,7 +77,7 @@ class InboundPlain final : public Member,
   std::unique_ptr<TcpChannel> application_;
   std::optional<Relay> relay_;
   model::MtlsMode mode_ = model::MtlsMode::kStrict;
-  bool plaintext_ = false;  // admitted
+  bool plaintext_ = false;   // admitted
   bool sniff_over_ = false;  // the application may speak first now
   std::optional<model::Identity> identity_;
   io::Timer timer_;  // silence, sniff wait, handshake

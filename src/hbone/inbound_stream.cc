@@ -90,8 +90,7 @@ void InboundStream::Start(const http::Request& request) {
     return Refuse(503, Outcome::kNoRoute, "this pod is not known");
   }
   flow.destination_identity = pod_->workload()->identity;
-  flow.source_workload =
-      worker_->mesh()->FindOwner(tunnel_->peer().address);
+  flow.source_workload = worker_->mesh()->FindOwner(tunnel_->peer().address);
   flow.service = worker_->mesh()->FindServing(*pod_->workload(), port_);
   if (pod_->shared().inbound.load(std::memory_order_relaxed) >
       worker_->options().max_connections_per_pod) {
@@ -151,8 +150,7 @@ void InboundStream::OnRelayEnd(RelayEnd end) {
     case RelayEnd::kClosed:
       return Finish(Outcome::kClosed, "", false);
     case RelayEnd::kRefused:
-      return Finish(Outcome::kReset, "the client left before the answer",
-                    true);
+      return Finish(Outcome::kReset, "the client left before the answer", true);
     case RelayEnd::kReset:
       break;
   }

@@ -21,8 +21,7 @@ constexpr absl::Duration kCredentialWait = absl::Seconds(5);
 
 void InboundTunnel::Accept(Worker* worker, Pod* pod, base::Fd fd,
                            const base::Endpoint& peer) {
-  auto made =
-      std::make_unique<InboundTunnel>(worker, pod, std::move(fd), peer);
+  auto made = std::make_unique<InboundTunnel>(worker, pod, std::move(fd), peer);
   static_cast<InboundTunnel*>(pod->Adopt(std::move(made)))->Begin();
 }
 
@@ -45,15 +44,14 @@ void InboundTunnel::Begin() {
 
 void InboundTunnel::Retry() {
   if (tunnel_ != nullptr || left() || pod_->workload() == nullptr) return;
-  auto context = worker_->contexts().Find(
-      pod_->workload()->identity, tls::Role::kServer,
-      tls::Context::Options::Alpn::kH2);
+  auto context =
+      worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
+                               tls::Context::Options::Alpn::kH2);
   if (context == nullptr) return;
   timer_.Cancel();
-  tunnel_ = std::make_unique<Tunnel>(&worker_->workshop(), this,
-                                     worker_->TunnelOptions(),
-                                     std::move(context),
-                                     std::vector<model::Identity>{});
+  tunnel_ = std::make_unique<Tunnel>(
+      &worker_->workshop(), this, worker_->TunnelOptions(), std::move(context),
+      std::vector<model::Identity>{});
   // Without streams a silent client costs a socket and no PINGs: keep-alive
   // and the idle time find the dead ones.
   tunnel_->set_watched(false);

@@ -32,8 +32,8 @@ Listener::~Listener() { Stop(); }
 
 void Listener::Start() {
   // Level-triggered: a batch that was cut short is told of again.
-  const base::Status added = worker_->workshop().loop().Add(
-      fd_, EPOLLIN | EPOLLEXCLUSIVE, this);
+  const base::Status added =
+      worker_->workshop().loop().Add(fd_, EPOLLIN | EPOLLEXCLUSIVE, this);
   watching_ = added.ok();
   if (!added.ok()) {
     base::LogError("watch listener", {{"pod", pod_->uid()},
@@ -54,8 +54,10 @@ void Listener::OnEvents(uint32_t) {
     auto fd = io::Accept(fd_, &peer, &error);
     if (!fd.has_value()) {
       if (error == EMFILE || error == ENFILE) {
-        base::LogWarn("accept connection: out of descriptors (raise "
-                      "LimitNOFILE)", {{"pod", pod_->uid()}});
+        base::LogWarn(
+            "accept connection: out of descriptors (raise "
+            "LimitNOFILE)",
+            {{"pod", pod_->uid()}});
         Stop();
         pause_.Set(kPause);
       }

@@ -23,15 +23,14 @@ constexpr absl::Duration kCredentialWait = absl::Seconds(5);
 void Outbound::Accept(Worker* worker, Pod* pod, base::Fd fd,
                       const base::Endpoint& peer) {
   auto made = std::make_unique<Outbound>(worker, pod, peer);
-  auto* const outbound =
-      static_cast<Outbound*>(pod->Adopt(std::move(made)));
+  auto* const outbound = static_cast<Outbound*>(pod->Adopt(std::move(made)));
   outbound->Start(std::move(fd));
 }
 
 Outbound::Outbound(Worker* worker, Pod* pod, const base::Endpoint& peer)
     : Member(worker, pod, Kind::kOutbound),
-      record_(worker->flows(), worker->NextFlowId(),
-              observe::Reporter::kSource, worker->now()),
+      record_(worker->flows(), worker->NextFlowId(), observe::Reporter::kSource,
+              worker->now()),
       application_(&worker->workshop(), this),
       pick_(worker->Random()),
       began_(worker->now()),
@@ -54,8 +53,8 @@ void Outbound::Start(base::Fd fd) {
     return Finish(Outcome::kLimit, std::string(opened.message()), true);
   }
   if (!destination.has_value()) {
-    return Finish(Outcome::kNoOriginalDestination,
-                  "not a captured connection", true);
+    return Finish(Outcome::kNoOriginalDestination, "not a captured connection",
+                  true);
   }
   destination_ = *destination;
   record_.flow().destination = destination_;
@@ -99,9 +98,9 @@ void Outbound::Wait(absl::Duration limit, Outcome outcome,
 }
 
 void Outbound::SeekTunnel() {
-  auto context = worker_->contexts().Find(
-      pod_->workload()->identity, tls::Role::kClient,
-      tls::Context::Options::Alpn::kH2);
+  auto context =
+      worker_->contexts().Find(pod_->workload()->identity, tls::Role::kClient,
+                               tls::Context::Options::Alpn::kH2);
   if (context == nullptr) {
     return Wait(kCredentialWait, Outcome::kNoCredential,
                 base::StrCat("no certificate yet for ",
@@ -115,8 +114,8 @@ void Outbound::SeekTunnel() {
   key.destination = route_.address.address;
   key.peer = route_.workload->identity;
   key.destination_uid = route_.workload->uid;
-  ClientTunnel* const waits_for = worker_->pool().Seek(
-      pod_, std::move(key), std::move(context), this);
+  ClientTunnel* const waits_for =
+      worker_->pool().Seek(pod_, std::move(key), std::move(context), this);
   if (state_ == State::kSeeking) sought_ = waits_for;
 }
 
@@ -127,10 +126,8 @@ void Outbound::OnTunnel(ClientTunnel* tunnel) {
     stream_.emplace(&worker_->workshop(), &application_, this);
   }
   const std::string authority = route_.address.ToString();
-  const auto headers =
-      SourceHeaders(record_.flow().source, *pod_->workload());
-  const auto stream =
-      carrier.http().Connect(authority, headers, &*stream_);
+  const auto headers = SourceHeaders(record_.flow().source, *pod_->workload());
+  const auto stream = carrier.http().Connect(authority, headers, &*stream_);
   if (!stream.ok()) {
     // It takes no stream any more and does not know it yet.
     tunnel->Retire();
@@ -187,8 +184,8 @@ void Outbound::Dial() {
   }
   deadline_.Set(worker_->options().connect_timeout);
   deadline_outcome_ = Outcome::kUpstreamTimeout;
-  deadline_detail_ = base::StrCat("connect to ", route_.address.ToString(),
-                                  ": no answer");
+  deadline_detail_ =
+      base::StrCat("connect to ", route_.address.ToString(), ": no answer");
 }
 
 void Outbound::OnChannel() {
@@ -246,8 +243,8 @@ void Outbound::OnRefusedStream() {
     return Finish(Outcome::kTunnelLost, tunnel->Describe(why), true);
   }
   Finish(Outcome::kTunnelRefused,
-         base::StrCat("the peer reset the stream (code ",
-                      stream_->close_code(), ")"),
+         base::StrCat("the peer reset the stream (code ", stream_->close_code(),
+                      ")"),
          true);
 }
 
@@ -310,9 +307,8 @@ void Outbound::LeaveTunnel() {
   if (sought_ != nullptr) std::exchange(sought_, nullptr)->Forsake(this);
   if (stream_.has_value()) {
     // ztunnel takes CANCEL for an orderly end.
-    stream_->Detach(state_ == State::kAsking
-                        ? http::error_code::kCancel
-                        : http::error_code::kConnectError);
+    stream_->Detach(state_ == State::kAsking ? http::error_code::kCancel
+                                             : http::error_code::kConnectError);
   }
   if (tunnel_ != nullptr) std::exchange(tunnel_, nullptr)->StreamEnded();
 }

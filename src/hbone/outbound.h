@@ -39,10 +39,10 @@ class Outbound final : public Member,
 
  private:
   enum class State {
-    kWaiting,   // for the destination or the certificate to be known
-    kSeeking,   // for a tunnel
-    kAsking,    // for the answer to the CONNECT
-    kDialing,   // plaintext: for the connect
+    kWaiting,  // for the destination or the certificate to be known
+    kSeeking,  // for a tunnel
+    kAsking,   // for the answer to the CONNECT
+    kDialing,  // plaintext: for the connect
     kRelaying,
     kOver,
   };

@@ -21,11 +21,11 @@ ClientTunnel::ClientTunnel(Worker* worker, Pod* pod, TunnelKey key,
     : Member(worker, pod, Kind::kOutboundTunnel),
       key_(std::move(key)),
       context_(std::move(context)),
-      idle_(worker->workshop().loop(), [this] { tunnel_->Close(); }),
+      idle_(worker->workshop().loop(), [this] { Retire(); }),
       cap_(Pool::kMaxStreams) {
-  tunnel_ = std::make_unique<Tunnel>(
-      &worker->workshop(), this, worker->TunnelOptions(), context_,
-      std::vector<model::Identity>{key_.peer});
+  tunnel_ = std::make_unique<Tunnel>(&worker->workshop(), this,
+                                     worker->TunnelOptions(), context_,
+                                     std::vector<model::Identity>{key_.peer});
 }
 
 base::Status ClientTunnel::Connect() {
@@ -83,8 +83,7 @@ void ClientTunnel::Judge() {
 bool ClientTunnel::outdated() const {
   return worker_->contexts().Find(context_->credential().identity,
                                   tls::Role::kClient,
-                                  tls::Context::Options::Alpn::kH2) !=
-         context_;
+                                  tls::Context::Options::Alpn::kH2) != context_;
 }
 
 void ClientTunnel::OnTunnelUp() {

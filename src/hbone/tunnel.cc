@@ -253,9 +253,9 @@ void Tunnel::OnTimer() {
     http_->Ping();
     ScheduleFlush();
   }
-  timer_.Set(ping_pending_ ? std::min(options_.ping_interval,
-                                      options_.ping_timeout)
-                           : options_.ping_interval);
+  timer_.Set(ping_pending_
+                 ? std::min(options_.ping_interval, options_.ping_timeout)
+                 : options_.ping_interval);
 }
 
 }  // namespace nodeward::hbone

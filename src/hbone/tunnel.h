@@ -113,9 +113,9 @@ class Tunnel final : public ChannelUser,
   std::unique_ptr<http::Session> http_;
   io::Timer timer_;  // connect, then handshake, then PING
   std::vector<StreamRelay*> touched_;
-  size_t packed_ = 0;         // bytes of frames in send_room
-  absl::Duration heard_;      // when the peer last sent anything
-  absl::Duration pinged_;     // when the unanswered PING was sent
+  size_t packed_ = 0;      // bytes of frames in send_room
+  absl::Duration heard_;   // when the peer last sent anything
+  absl::Duration pinged_;  // when the unanswered PING was sent
   bool ping_pending_ = false;
   bool watched_ = true;
   bool connected_ = false;

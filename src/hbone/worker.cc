@@ -80,15 +80,14 @@ void Worker::SetMesh(std::shared_ptr<const MeshView> mesh) {
 void Worker::CredentialsChanged() {
   contexts_.Refresh();
   pool_->Refresh();
-  ForEachPod([](Pod& pod) {
-    pod.ForEach([](Member& member) { member.Retry(); });
-  });
+  ForEachPod(
+      [](Pod& pod) { pod.ForEach([](Member& member) { member.Retry(); }); });
 }
 
 void Worker::AddPod(std::shared_ptr<SharedPod> shared,
                     std::shared_ptr<PodListeners> listeners) {
-  auto pod = std::make_unique<Pod>(this, std::move(shared),
-                                   std::move(listeners));
+  auto pod =
+      std::make_unique<Pod>(this, std::move(shared), std::move(listeners));
   if (mesh_ != nullptr) pod->set_workload(mesh_->FindPod(pod->uid()));
   pods_.push_back(std::move(pod));
 }

@@ -95,9 +95,8 @@ struct Session::Callbacks {
     return static_cast<ssize_t>(pulled.count);
   }
 
-  static int OnSendData(nghttp2_session*, nghttp2_frame*,
-                        const uint8_t* header, size_t length,
-                        nghttp2_data_source*, void* data) {
+  static int OnSendData(nghttp2_session*, nghttp2_frame*, const uint8_t* header,
+                        size_t length, nghttp2_data_source*, void* data) {
     Session& self = Of(data);
     // PullRoom promised this much before the payload.
     uint8_t* const frame =
@@ -193,8 +192,7 @@ struct Session::Callbacks {
     if (stream->user != nullptr) stream->user->OnResponse(stream->status);
   }
 
-  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame,
-                     void* data) {
+  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* data) {
     Session& self = Of(data);
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
@@ -283,8 +281,7 @@ base::Status Session::Configure() {
   }
   const CallbacksHandle callbacks(raw_callbacks);
   const OptionHandle option(raw_option);
-  nghttp2_session_callbacks_set_send_callback(raw_callbacks,
-                                              Callbacks::OnSend);
+  nghttp2_session_callbacks_set_send_callback(raw_callbacks, Callbacks::OnSend);
   nghttp2_session_callbacks_set_send_data_callback(raw_callbacks,
                                                    Callbacks::OnSendData);
   nghttp2_session_callbacks_set_data_source_read_length_callback(
@@ -311,12 +308,11 @@ base::Status Session::Configure() {
   // (early_resets_) counts what a rapid reset is.
   nghttp2_option_set_stream_reset_rate_limit(raw_option, 1u << 30, 1u << 30);
 
-  const int made =
-      role_ == Role::kClient
-          ? nghttp2_session_client_new2(&session_, raw_callbacks, this,
-                                        raw_option)
-          : nghttp2_session_server_new2(&session_, raw_callbacks, this,
-                                        raw_option);
+  const int made = role_ == Role::kClient
+                       ? nghttp2_session_client_new2(&session_, raw_callbacks,
+                                                     this, raw_option)
+                       : nghttp2_session_server_new2(&session_, raw_callbacks,
+                                                     this, raw_option);
   if (made != 0) return Nghttp2Status(made, "create HTTP/2 session");
 
   std::vector<nghttp2_settings_entry> settings = {
@@ -385,12 +381,12 @@ base::StatusOr<int32_t> Session::Connect(std::string_view authority,
                                          std::span<const Header> headers,
                                          StreamUser* user) {
   std::vector<nghttp2_nv> fields = Fields(headers);
-  fields.insert(fields.begin(), {Field(":method", "CONNECT"),
-                                 Field(":authority", authority)});
+  fields.insert(fields.begin(),
+                {Field(":method", "CONNECT"), Field(":authority", authority)});
   nghttp2_data_provider provider{};
   provider.read_callback = Callbacks::OnRead;
-  const int32_t id = nghttp2_submit_request(
-      session_, nullptr, fields.data(), fields.size(), &provider, nullptr);
+  const int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(),
+                                            fields.size(), &provider, nullptr);
   if (id < 0) return Nghttp2Status(id, "open CONNECT stream");
   auto stream = std::make_unique<Stream>();
   stream->user = user;

@@ -64,8 +64,7 @@ Transfer WriteGathered(int fd, std::span<const base::ByteSpan> pieces) {
   return FromErrno();
 }
 
-std::optional<base::Fd> Accept(int listener, base::Endpoint* peer,
-                               int* error) {
+std::optional<base::Fd> Accept(int listener, base::Endpoint* peer, int* error) {
   sockaddr_storage address{};
   socklen_t length = sizeof(address);
   base::Fd fd(accept4(listener, reinterpret_cast<sockaddr*>(&address), &length,

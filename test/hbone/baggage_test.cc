@@ -35,8 +35,7 @@ TEST(BaggageTest, WhatIsNoPlainNameIsLeftOut) {
 }
 
 TEST(BaggageTest, WithoutNamesThereIsNone) {
-  const auto headers =
-      SourceHeaders(*base::Endpoint::Parse("10.0.0.1:1"), {});
+  const auto headers = SourceHeaders(*base::Endpoint::Parse("10.0.0.1:1"), {});
   EXPECT_EQ(headers.size(), 1u);
 }
 

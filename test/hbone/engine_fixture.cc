@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hbone/engine_fixture.h"
 
-#include <fcntl.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -40,8 +40,14 @@ void EnterOwnNetwork() {
 
 base::Fd Connecting(const base::IpAddress& from, const base::Endpoint& to,
                     base::Status* status) {
-  base::Fd fd = BoundSocket({from, 0});
-  fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  base::Fd fd(
+      socket(from.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  // The port is chosen at connect: bind would look through all of them.
+  const int one = 1;
+  setsockopt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+  sockaddr_storage address;
+  const socklen_t length = base::Endpoint{from, 0}.ToSockaddr(&address);
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
   if (to.port != 0) *status = io::StartConnect(fd.get(), to);
   return fd;
 }
@@ -82,9 +88,8 @@ std::optional<observe::Flow> Flows::AwaitClosed(
   });
   if (!there) {
     for (const observe::Flow& flow : closed()) {
-      ADD_FAILURE() << "closed instead: "
-                    << observe::OutcomeText(flow.outcome) << " "
-                    << flow.detail;
+      ADD_FAILURE() << "closed instead: " << observe::OutcomeText(flow.outcome)
+                    << " " << flow.detail;
     }
   }
   return found;
@@ -158,8 +163,14 @@ EngineTest::Node& EngineTest::Started(Node* node) {
 }
 
 TestPod EngineTest::MakePod(const std::string& name) {
+  return MakePodAt(name,
+                   *base::IpAddress::Parse(base::StrCat("127.0.9.", next_++)));
+}
+
+TestPod EngineTest::MakePodAt(const std::string& name,
+                              const base::IpAddress& ip) {
   TestPod pod;
-  pod.ip = *base::IpAddress::Parse(base::StrCat("127.0.9.", next_++));
+  pod.ip = ip;
   pod.network = std::make_shared<FakeNetwork>(pod.ip);
   pod.workload = std::make_shared<model::Workload>();
   model::Workload& workload = *pod.workload;
@@ -208,8 +219,7 @@ void EngineTest::Publish() {
   auto snapshot = std::make_shared<model::Snapshot>();
   snapshot->trust_domain = "cluster.local";
   for (const auto& workload : workloads) {
-    snapshot->workloads.push_back(
-        std::make_shared<model::Workload>(*workload));
+    snapshot->workloads.push_back(std::make_shared<model::Workload>(*workload));
   }
   for (const auto& service : services) snapshot->services.push_back(service);
   snapshot->peer_authentications = policies;
@@ -238,8 +248,7 @@ Tcp EngineTest::Connect(TestPod& pod, const base::Endpoint& destination) {
   pod.network->Expect(io::LocalEndpoint(fd.get())->port, destination);
   sockaddr_storage address;
   const socklen_t length = pod.outbound.ToSockaddr(&address);
-  EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length),
-            0)
+  EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0)
       << strerror(errno);
   return Tcp(std::move(fd));
 }

@@ -95,6 +95,8 @@ class EngineTest : public ::testing::Test {
   // A workload of the next snapshot. `name` "client" is cluster.local/ns/full/
   // sa/client at 127.0.9.<n>.
   TestPod MakePod(const std::string& name);
+  // The same at `ip`.
+  TestPod MakePodAt(const std::string& name, const base::IpAddress& ip);
   // Gives the pod to the engine, with a certificate.
   void Enrol(Node& node, TestPod& pod, bool with_credential = true);
   void GiveCredential(Node& node, const model::Identity& identity);

@@ -9,6 +9,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "hbone/engine_fixture.h"
+#include "hbone/program.h"
 
 namespace nodeward::hbone {
 namespace {
@@ -60,6 +61,29 @@ TEST_F(PathTest, BytesGoThroughUnderMutualTls) {
   EXPECT_EQ(in->bytes_received, 5u);
   EXPECT_EQ(a().flows.opened().size(), 1u);
   EXPECT_EQ(b().flows.opened().size(), 1u);
+}
+
+TEST_F(PathTest, IPv6IsTheSame) {
+  for (const char* address : {"fd00::9:1", "fd00::9:2", "fd00::1:2"}) {
+    Program add({"ip", "-6", "address", "add", std::string(address) + "/128",
+                 "dev", "lo", "nodad"});
+    ASSERT_EQ(add.ExitStatus(), 0);
+  }
+  client = MakePodAt("client", *base::IpAddress::Parse("fd00::9:1"));
+  server = MakePodAt("server", *base::IpAddress::Parse("fd00::9:2"));
+  Publish();
+  Enrol(a(), client);
+  Enrol(b(), server);
+  std::promise<base::Endpoint> seen;
+  Server app(App(), [&](Tcp tcp) {
+    seen.set_value(tcp.peer());
+    Echo(std::move(tcp));
+  });
+  Tcp tcp = Connect(client, At(server));
+  ASSERT_TRUE(tcp.Send("hello"));
+  EXPECT_EQ(tcp.Receive(5), "hello");
+  EXPECT_EQ(seen.get_future().get().address, client.ip);
+  EXPECT_EQ(b().flows.opened().at(0).security, Security::kMutualTls);
 }
 
 TEST_F(PathTest, TheServerSeesTheClientsAddress) {
@@ -202,9 +226,9 @@ TEST_F(PathTest, ASleepingReaderStopsTheWriter) {
   const uint64_t taken = tcp.FillUp(kOffered, 1000);
   EXPECT_LT(taken, uint64_t{64} << 20);
   // One stream's window, and what one tunnel may have on its way to a socket.
-  EXPECT_LE(a().engine->load().buffered_bytes +
-                b().engine->load().buffered_bytes,
-            uint64_t{2} << 20);
+  EXPECT_LE(
+      a().engine->load().buffered_bytes + b().engine->load().buffered_bytes,
+      uint64_t{2} << 20);
   wake.Notify();
   tcp.Finish();
   EXPECT_EQ(read.get_future().get(), taken);
@@ -439,8 +463,7 @@ TEST_F(PathTest, AThousandConnectionsShareTunnels) {
   // Tunnels that were full take new connections again.
   for (Tcp& tcp : all) tcp.Finish();
   for (Tcp& tcp : all) EXPECT_EQ(tcp.AwaitEnd(), Ending::kFin);
-  EXPECT_TRUE(
-      Await([&] { return a().engine->load().connections == 0; }));
+  EXPECT_TRUE(Await([&] { return a().engine->load().connections == 0; }));
   Tcp again = Connect(client, At(server));
   ASSERT_TRUE(again.Send("x"));
   EXPECT_EQ(again.Receive(1), "x");

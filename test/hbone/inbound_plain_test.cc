@@ -347,8 +347,8 @@ TEST_F(InboundPlainTest, AForeignTrustDomainIsRefused) {
   Begin(MtlsMode::kStrict);
   Server app(App(), Echo);
   // Signed by the same root, but of a domain that is not ours.
-  auto other = pki::EmbeddedCa::Open({.folder = folder() + "/ca",
-                                      .trust_domain = "other.example"});
+  auto other = pki::EmbeddedCa::Open(
+      {.folder = folder() + "/ca", .trust_domain = "other.example"});
   ASSERT_TRUE(other.ok()) << other.status();
   std::swap(ca, *other);
   const model::Identity foreign{"other.example", "full", "client"};

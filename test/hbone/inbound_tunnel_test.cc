@@ -39,9 +39,7 @@ class InboundTunnelTest : public EngineTest {
     }
     return words;
   }
-  Tcp Raw() {
-    return Tcp(ConnectFrom({client.ip, 0}, {server.ip, 15008}));
-  }
+  Tcp Raw() { return Tcp(ConnectFrom({client.ip, 0}, {server.ip, 15008})); }
   TestPod client;
   TestPod server;
 };
@@ -59,12 +57,14 @@ TEST_P(IndependentClientTest, GoesAsItMust) {
   EXPECT_TRUE(Await([&] { return b().engine->load().connections == 0; }));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Scenarios, IndependentClientTest,
-    ::testing::Values("echo", "statuses", "many", "ping", "reset",
-                      "no_certificate", "foreign_ca", "foreign_domain",
-                      "no_alpn", "rapid_reset"),
-    [](const auto& scenario) { return std::string(scenario.param); });
+INSTANTIATE_TEST_SUITE_P(Scenarios, IndependentClientTest,
+                         ::testing::Values("echo", "statuses", "many", "ping",
+                                           "reset", "no_certificate",
+                                           "foreign_ca", "foreign_domain",
+                                           "no_alpn", "rapid_reset"),
+                         [](const auto& scenario) {
+                           return std::string(scenario.param);
+                         });
 
 TEST_F(InboundTunnelTest, RefusalsNameTheirCause) {
   Begin();
@@ -82,9 +82,8 @@ TEST_F(InboundTunnelTest, RefusalsNameTheirCause) {
 TEST_F(InboundTunnelTest, APeerThatNeverReadsHoldsOnlyItsWindow) {
   Begin();
   std::atomic<uint64_t> taken{0};
-  Server app(ApplicationOf(At(server)), [&](Tcp tcp) {
-    taken = tcp.FillUp(uint64_t{300} << 20, 1000);
-  });
+  Server app(ApplicationOf(At(server)),
+             [&](Tcp tcp) { taken = tcp.FillUp(uint64_t{300} << 20, 1000); });
   Program program(Client("never_reads"));
   ASSERT_EQ(program.ReadLine(), "connected");
   ASSERT_TRUE(Await([&] { return taken.load() > 0; }));
@@ -124,13 +123,14 @@ TEST_F(InboundTunnelTest, IdleConnectionsCostLittle) {
   Raw();  // whatever is made once
   const uint64_t before = ResidentKilobytes();
   std::vector<base::Fd> idle;
-  constexpr int kCount = 8'000;  // two descriptors each; the usual limit is 20 000
+  constexpr int kCount =
+      8'000;  // two descriptors each; the usual limit is 20 000
   for (int i = 0; i < kCount; ++i) {
     idle.push_back(ConnectFrom({client.ip, 0}, {server.ip, 15008}));
     ASSERT_TRUE(idle.back().valid()) << i;
   }
-  ASSERT_TRUE(Await(
-      [&] { return b().engine->load().tunnels >= uint64_t{kCount}; }));
+  ASSERT_TRUE(
+      Await([&] { return b().engine->load().tunnels >= uint64_t{kCount}; }));
   EXPECT_LT(ResidentKilobytes() - before, uint64_t{kCount} * 4);
   // And others are served meanwhile.
   Server app(ApplicationOf(At(server)), Echo);
@@ -177,8 +177,7 @@ TEST(JudgeRequestTest, IPv6IsWrittenInBrackets) {
   const auto address = *base::IpAddress::Parse("fd00::7");
   EXPECT_EQ(JudgeRequest({"CONNECT", "[fd00::7]:80", {}}, address).port, 80);
   EXPECT_EQ(JudgeRequest({"CONNECT", "[fd00::7]", {}}, address).status, 503);
-  EXPECT_EQ(JudgeRequest({"CONNECT", "[fd00::8]:80", {}}, address).status,
-            400);
+  EXPECT_EQ(JudgeRequest({"CONNECT", "[fd00::8]:80", {}}, address).status, 400);
 }
 
 }  // namespace

@@ -28,8 +28,7 @@ class LifecycleTest : public EngineTest {
     return tcp;
   }
   Tcp OpenPlain() {
-    Tcp tcp(ConnectFrom({*base::IpAddress::Parse("127.8.8.8"), 0},
-                        At(server)));
+    Tcp tcp(ConnectFrom({*base::IpAddress::Parse("127.8.8.8"), 0}, At(server)));
     EXPECT_TRUE(tcp.Send("x"));
     EXPECT_EQ(tcp.Receive(1), "x");
     return tcp;
@@ -257,6 +256,7 @@ TEST_F(LifecycleTest, ConnectionsSurviveAPeersGracefulRestart) {
   }
   old.Finish();
   EXPECT_EQ(old.AwaitEnd(), Ending::kFin);
+  EXPECT_TRUE(drained.WaitForNotificationWithTimeout(absl::Seconds(30)));
 }
 
 }  // namespace

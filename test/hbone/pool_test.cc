@@ -30,9 +30,7 @@ class PoolTest : public EngineTest {
     agent = std::make_unique<Program>(words);
     ASSERT_EQ(agent->ReadLine(), "listening");
   }
-  std::string Ask(Tcp& tcp) {
-    return tcp.Send("hello") ? tcp.Receive(5) : "";
-  }
+  std::string Ask(Tcp& tcp) { return tcp.Send("hello") ? tcp.Receive(5) : ""; }
   TestPod client;
   TestPod server;
   std::unique_ptr<Program> agent;
@@ -43,8 +41,8 @@ TEST_F(PoolTest, AnIndependentServerGetsWhatItExpects) {
   Tcp tcp = Connect(client, At(server));
   EXPECT_EQ(Ask(tcp), "hello");
   const std::string line = agent->ReadLine();
-  EXPECT_THAT(line, StartsWith("CONNECT " + At(server).ToString() +
-                               " for=\"" + client.ip.ToString() + ":"));
+  EXPECT_THAT(line, StartsWith("CONNECT " + At(server).ToString() + " for=\"" +
+                               client.ip.ToString() + ":"));
   EXPECT_THAT(line, HasSubstr("k8s.namespace.name=full"));
   tcp.Finish();
   EXPECT_EQ(tcp.AwaitEnd(), Ending::kFin);
@@ -140,8 +138,7 @@ TEST_F(PoolTest, AnswersToFramesOfAnySizeArriveWhole) {
   Begin("echo");
   Tcp tcp = Connect(client, At(server));
   for (const size_t size : {1, 16'383, 16'384, 16'385, 65'527, 1'000'000}) {
-    std::thread writer(
-        [&] { EXPECT_TRUE(tcp.Send(std::string(size, 'a'))); });
+    std::thread writer([&] { EXPECT_TRUE(tcp.Send(std::string(size, 'a'))); });
     EXPECT_EQ(tcp.Receive(size).size(), size);
     writer.join();
   }

@@ -17,9 +17,12 @@ namespace nodeward::hbone {
 enum class Ending { kFin, kReset, kTimeout };
 inline std::ostream& operator<<(std::ostream& out, Ending ending) {
   switch (ending) {
-    case Ending::kFin: return out << "FIN";
-    case Ending::kReset: return out << "RST";
-    case Ending::kTimeout: return out << "time-out";
+    case Ending::kFin:
+      return out << "FIN";
+    case Ending::kReset:
+      return out << "RST";
+    case Ending::kTimeout:
+      return out << "time-out";
   }
   return out;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -26,8 +26,7 @@ Tcp::Tcp(base::Fd fd) : fd_(std::move(fd)) {
 
 bool Tcp::Send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t n =
-        send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(n));
   }
@@ -132,10 +131,9 @@ Server::Server(const base::Endpoint& at, Serve serve)
       base::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!fd.valid()) continue;
       ++accepted_;
-      threads_.emplace_back(
-          [this, tcp = Tcp(std::move(fd))]() mutable {
-            serve_(std::move(tcp));
-          });
+      threads_.emplace_back([this, tcp = Tcp(std::move(fd))]() mutable {
+        serve_(std::move(tcp));
+      });
     }
   });
 }

@@ -142,8 +142,7 @@ class SessionTest : public ::testing::Test {
 TEST_F(SessionTest, ConnectCarriesAuthorityAndHeaders) {
   End end;
   const std::vector<Header> headers = {{"forwarded", "for=\"10.0.0.3:5\""}};
-  ASSERT_TRUE(
-      client.session->Connect("10.0.0.7:80", headers, &end).ok());
+  ASSERT_TRUE(client.session->Connect("10.0.0.7:80", headers, &end).ok());
   Run();
   ASSERT_EQ(server.requests.size(), 1u);
   const Request& request = server.requests.begin()->second;
@@ -402,8 +401,8 @@ TEST_F(SessionTest, PingsAtAQuietPaceAreAnswered) {
 }
 
 TEST_F(SessionTest, EndlessHeaderBlocksAreStopped) {
-  ASSERT_TRUE(Hostile("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
-                      Frame(4, 0, 0, "")).ok());
+  ASSERT_TRUE(
+      Hostile("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "")).ok());
   base::Status status = Hostile(Frame(1, 0, 1, "\x82"));
   for (int i = 0; i < 10'000 && status.ok(); ++i) {
     status = Hostile(Frame(9, 0, 1, ""));
@@ -418,10 +417,14 @@ TEST_F(SessionTest, EndlessHeaderBlocksAreStopped) {
 TEST_F(SessionTest, WhatIsNoConnectIsStillARequestToJudge) {
   // :method GET, :path /, :scheme http, :authority a (static table entries
   // 2, 4, 6 and a literal with name 1).
-  const std::string block("\x82\x84\x86\x01\x01" "a", 6);
+  const std::string block(
+      "\x82\x84\x86\x01\x01"
+      "a",
+      6);
   server.refuse_with = 400;
-  ASSERT_TRUE(Hostile("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
-                      Frame(4, 0, 0, "") + Frame(1, 5, 1, block)).ok());
+  ASSERT_TRUE(Hostile("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "") +
+                      Frame(1, 5, 1, block))
+                  .ok());
   ASSERT_EQ(server.requests.size(), 1u);
   EXPECT_EQ(server.requests[1].method, "GET");
 }
@@ -429,8 +432,9 @@ TEST_F(SessionTest, WhatIsNoConnectIsStillARequestToJudge) {
 TEST_F(SessionTest, ConnectWithoutAuthorityIsAStreamError) {
   // :method CONNECT alone.
   const std::string block = std::string("\x02\x07", 2) + "CONNECT";
-  ASSERT_TRUE(Hostile("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
-                      Frame(4, 0, 0, "") + Frame(1, 4, 1, block)).ok());
+  ASSERT_TRUE(Hostile("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "") +
+                      Frame(1, 4, 1, block))
+                  .ok());
   EXPECT_TRUE(server.requests.empty());
   EXPECT_EQ(server.session->open_streams(), 1u);
   ASSERT_TRUE(server.session->Send().ok());
