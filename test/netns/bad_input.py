@@ -44,7 +44,7 @@ def configuration(s, lab):
     refuse("unknown key", "bad.yaml", "nodde", nodde="x")
     refuse("unknown nested key", "bad.yaml", "kubelet", "colour",
            kubelet={"colour": "red"})
-    refuse("wrong type", "workers", "many", workers="many")
+    refuse("wrong type", "bad.yaml:", "workers", "number", workers="many")
     refuse("a map where a text belongs", "trustDomain",
            trustDomain={"a": "b"})
     refuse("out of range", "workers", workers=-1)
@@ -95,7 +95,7 @@ def surroundings(s, lab):
            cgroup=f"{folder}/open")
     refuse("not root", "root", prefix=(
         "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
-    refuse("root without capabilities", "CAP_", prefix=(
+    refuse("root without capabilities", "BPF", "not permitted", prefix=(
         "setpriv", "--bounding-set=-all", "--inh-caps=-all"))
     agent = refuse.agent
     agent.start()

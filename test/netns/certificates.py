@@ -48,8 +48,7 @@ def run(s):
     # TLS of the application itself.
     own = other_ca(f"{lab.folder}/own")
     lab.server.spawn("openssl", "s_server", "-accept", "443", "-www",
-                     "-cert", f"{own}/ca.crt", "-key", f"{own}/ca.key",
-                     "-alpn", "h2,http/1.1")
+                     "-cert", f"{own}/ca.crt", "-key", f"{own}/ca.key")
     url = f"https://{lab.server.ip4}/"
     await_that("the application's TLS server answers",
                lambda: lab.server.curl("https://127.0.0.1/", "-k").code == 200)

@@ -36,18 +36,24 @@ def run(s):
         s.check("opened, echoed, with the right peer name",
                 half.output().strip(), f"held {count // 4 * 2} failures {{}}")
     for agent in lab.agents():
-        load = [value for name, value in agent.metrics().items()
-                if name.startswith("nodeward_open_connections")]
-        s.check(f"open on agent {agent.node.name}", load, [count])
+        s.check(f"open on agent {agent.node.name}", await_that(
+            "the gauge", lambda one=agent: one.metrics()[
+                "nodeward_open_connections"] == count and count), count)
         s.note(f"{agent.memory() / count / 1024:.1f} KB a connection, "
                f"{agent.descriptors()} descriptors")
     for half in halves:
         half.kill()
+    # Pooled connections, a hundred streams each, stay for a while.
+    limit = count // 100 + 100
     for agent in lab.agents():
-        await_that("all are closed", lambda one=agent: one.descriptors()
-                   < 200, 60, 0.2)
-        s.that(f"agent {agent.node.name} has {agent.descriptors()} "
-               "descriptors afterwards", True)
+        try:
+            await_that("all are closed", lambda one=agent: one.descriptors()
+                       < limit, 60, 0.2)
+        except TimeoutError:
+            pass
+        left = agent.descriptors()
+        s.that(f"agent {agent.node.name} has {left} descriptors afterwards",
+               left < limit)
     for each in servers:
         s.that("the servers live", each.running())
 

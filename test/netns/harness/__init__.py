@@ -26,4 +26,5 @@ from .web import answer, ask
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../.."))
 
 __all__ = ["Agent", "Capture", "Cluster", "Node", "Pod", "Process", "Scenario",
-           "answer", "ask", "await_that", "broken", "entered", "main", "policy", "run"]
+           "answer", "ask", "await_that", "broken", "entered", "main",
+           "policy", "run"]
