@@ -101,6 +101,8 @@ class Enroller {
 
 // Removes every hook, pin, rule, route and sysctl of nodeward on this node,
 // with or without an agent having lived; for `nodeward uninstall --node`.
+// REQUIRES: the thread is in the node's own namespace; pods are those that have
+// an interface linked to it.
 // Returns what was removed, a line each.
 base::StatusOr<std::vector<std::string>> RemoveEverything(
     const std::string& bpf_dir);

@@ -20,19 +20,39 @@ std::string Text(base::ByteSpan bytes) {
   return std::string(text.substr(0, text.find('\0')));
 }
 
+// From the payload of an RTM_NEWLINK.
+Interface FromLink(base::ByteSpan payload) {
+  Interface found;
+  const auto* info = NetlinkStruct<ifinfomsg>(payload);
+  if (info == nullptr) return found;
+  const auto attributes = AttributesAfter<ifinfomsg>(payload);
+  found.index = info->ifi_index;
+  if (auto name = attributes.Find(IFLA_IFNAME)) found.name = Text(*name);
+  if (auto link_info = attributes.Find(IFLA_LINKINFO)) {
+    const auto kind = NetlinkAttributes(*link_info).Find(IFLA_INFO_KIND);
+    if (kind.has_value()) found.kind = Text(*kind);
+  }
+  found.peer = static_cast<int>(attributes.FindU32(IFLA_LINK).value_or(0));
+  if (auto netns = attributes.FindU32(IFLA_LINK_NETNSID)) {
+    found.peer_netns = static_cast<int>(*netns);
+  }
+  return found;
+}
+
 // The number by which the namespace of `route` knows `netns`.
 base::StatusOr<int> NetnsNumber(Netlink& route, const Netns& netns) {
   NetlinkRequest request(RTM_GETNSID, 0);
   request.Struct(rtgenmsg{.rtgen_family = AF_UNSPEC})
       .Attribute(NETNSA_FD, static_cast<uint32_t>(netns.fd()));
   int number = NETNSA_NSID_NOT_ASSIGNED;
-  NODEWARD_TRY(
-      route.Get(std::move(request), "ask for the number of the pod's namespace",
-                [&](uint16_t, base::ByteSpan payload) {
-                  const auto value =
-                      AttributesAfter<rtgenmsg>(payload).FindU32(NETNSA_NSID);
-                  if (value.has_value()) number = static_cast<int>(*value);
-                }));
+  NODEWARD_TRY(route.Get(std::move(request), "ask for a namespace's number",
+                         [&](uint16_t, base::ByteSpan payload) {
+                           const auto value =
+                               AttributesAfter<rtgenmsg>(payload).FindU32(
+                                   NETNSA_NSID);
+                           if (value.has_value())
+                             number = static_cast<int>(*value);
+                         }));
   return number;
 }
 
@@ -50,24 +70,11 @@ base::StatusOr<Interface> GetInterface(Netlink& route, int index) {
   NetlinkRequest request(RTM_GETLINK, 0);
   request.Struct(head);
   Interface found;
-  NODEWARD_TRY(route.Get(
-      std::move(request), base::StrCat("read interface ", index),
-      [&](uint16_t type, base::ByteSpan payload) {
-        const auto* info = NetlinkStruct<ifinfomsg>(payload);
-        if (type != RTM_NEWLINK || info == nullptr) return;
-        const auto attributes = AttributesAfter<ifinfomsg>(payload);
-        found.index = info->ifi_index;
-        if (auto name = attributes.Find(IFLA_IFNAME)) found.name = Text(*name);
-        if (auto link_info = attributes.Find(IFLA_LINKINFO)) {
-          const auto kind = NetlinkAttributes(*link_info).Find(IFLA_INFO_KIND);
-          if (kind.has_value()) found.kind = Text(*kind);
-        }
-        found.peer =
-            static_cast<int>(attributes.FindU32(IFLA_LINK).value_or(0));
-        if (auto netns = attributes.FindU32(IFLA_LINK_NETNSID)) {
-          found.peer_netns = static_cast<int>(*netns);
-        }
-      }));
+  NODEWARD_TRY(route.Get(std::move(request),
+                         base::StrCat("read interface ", index),
+                         [&](uint16_t type, base::ByteSpan payload) {
+                           if (type == RTM_NEWLINK) found = FromLink(payload);
+                         }));
   return found;
 }
 
@@ -93,6 +100,34 @@ base::StatusOr<std::vector<InterfaceAddress>> DumpAddresses(Netlink& route) {
       return status;
     }
   }
+}
+
+base::StatusOr<bool> IsLinkedTo(const Netns& netns, const Netns& home) {
+  bool linked = false;
+  const base::Status status = netns.Run(home, [&]() -> base::Status {
+    NODEWARD_ASSIGN(Netlink route, Netlink::Open(NETLINK_ROUTE));
+    std::vector<int> numbers;
+    NetlinkRequest request(RTM_GETLINK, 0);
+    request.Struct(ifinfomsg{});
+    // An inconsistent listing will do: interfaces of pods come and go whole.
+    const base::Status listed =
+        route.Dump(std::move(request), "list interfaces",
+                   [&](uint16_t type, base::ByteSpan payload) {
+                     if (type != RTM_NEWLINK) return;
+                     const Interface each = FromLink(payload);
+                     if (each.peer_netns) numbers.push_back(*each.peer_netns);
+                   });
+    if (!listed.ok() && listed.code() != absl::StatusCode::kAborted) {
+      return listed;
+    }
+    // After the listing, which is what gives namespaces their numbers.
+    NODEWARD_ASSIGN(const int number, NetnsNumber(route, home));
+    linked = number >= 0 &&
+             std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+    return base::OkStatus();
+  });
+  NODEWARD_TRY(status);
+  return linked;
 }
 
 base::StatusOr<HostInterface> FindHostInterface(

@@ -33,6 +33,11 @@ struct InterfaceAddress {
 base::StatusOr<Interface> GetInterface(Netlink& route, int index);
 base::StatusOr<std::vector<InterfaceAddress>> DumpAddresses(Netlink& route);
 
+// Is an interface of `netns` one end of something whose other end, or lower
+// device, lies in `home` (veth, netkit, macvlan …)? So it is with a node's
+// pods.
+base::StatusOr<bool> IsLinkedTo(const Netns& netns, const Netns& home);
+
 // The host's end of a pod's veth pair.
 struct HostInterface {
   int index = 0;

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "base/text.h"
 #include "capture/enroller.h"
+#include "capture/interfaces.h"
 #include "capture/steering.h"
 #include "kernel/hooks.h"
 
@@ -80,6 +81,9 @@ base::StatusOr<std::vector<std::string>> RemoveEverything(
   ForEachNetns({}, [&](const std::string& name, const Netns& netns) {
     const auto there = HasSteering(netns, *home);
     if (!there.ok() || !*there) return;
+    // Where several nodes live on one machine, the others' pods are not ours.
+    const auto linked = IsLinkedTo(netns, *home);
+    if (!linked.ok() || !*linked) return;
     const base::Status done = RemoveSteering(netns, *home, DefaultSysctls());
     status.Update(base::Annotate(done, name));
     if (done.ok()) {

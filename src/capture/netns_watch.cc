@@ -51,9 +51,17 @@ void NetnsWatch::Watch(const std::set<std::string>& paths) {
 
 void NetnsWatch::OnEvents(uint32_t) {
   alignas(inotify_event) char buffer[16 * 1024];
-  while (read(inotify_.get(), buffer, sizeof(buffer)) > 0) {
+  bool changed = false;
+  ssize_t size;
+  while ((size = read(inotify_.get(), buffer, sizeof(buffer))) > 0) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+      at += static_cast<ssize_t>(sizeof(*event) + event->len);
+      // IN_IGNORED only answers that a folder is no longer watched.
+      if ((event->mask & IN_IGNORED) == 0) changed = true;
+    }
   }
-  changed_();
+  if (changed) changed_();
 }
 
 }  // namespace nodeward::capture

@@ -17,8 +17,8 @@ constexpr uint32_t kReserveCount = kMiddleFirst - kReserveFirst;
 // Tries in the preferred ports before the reserve, and every n-th after.
 constexpr int kPreferredTries = 4;
 constexpr int kPreferredEvery = 4;
-// Neighbours looked at when the filter rejects a candidate. If it rejects them
-// all it is saturated, and a captured neighbour is no more likely than not.
+// Others looked at when the filter rejects a candidate. If it rejects them all
+// it is saturated and tells nothing.
 constexpr int kFiltered = 64;
 
 uint16_t PreferredPort(uint32_t n) {
@@ -31,28 +31,39 @@ uint16_t ReservePort(uint32_t n) {
   return static_cast<uint16_t>(kReserveFirst + n % kReserveCount);
 }
 
+// splitmix64's finisher: neighbouring numbers become unrelated ones.
+uint32_t Scatter(uint64_t n) {
+  n *= 0x9e3779b97f4a7c15u;
+  n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9u;
+  n = (n ^ (n >> 27)) * 0x94d049bb133111ebu;
+  return static_cast<uint32_t>(n >> 32);
+}
+
 }  // namespace
 
 OnwardPorts::OnwardPorts()
-    : preferred_(0),
-      reserve_(0),
-      counts_(static_cast<uint16_t*>(std::calloc(kBuckets, sizeof(uint16_t)))) {
+    : counts_(static_cast<uint16_t*>(std::calloc(kBuckets, sizeof(uint16_t)))) {
   // Out of memory is the end anyway; a null filter would be a silent one.
   if (counts_ == nullptr) std::abort();
 }
 
 uint16_t OnwardPorts::Candidate(const base::IpAddress& client, int attempt) {
-  const bool preferred =
-      attempt < kPreferredTries || attempt % kPreferredEvery == 0;
   uint16_t port = 0;
   for (int i = 0; i < kFiltered; ++i) {
-    port =
-        preferred
-            ? PreferredPort(preferred_.fetch_add(1, std::memory_order_relaxed))
-            : ReservePort(reserve_.fetch_add(1, std::memory_order_relaxed));
+    port = attempt == 0
+               ? PreferredPort(next_.fetch_add(1, std::memory_order_relaxed))
+               : Scattered(attempt);
     if (!MayBeCaptured({client, port})) break;
   }
   return port;
+}
+
+uint16_t OnwardPorts::Scattered(int attempt) {
+  const uint32_t n =
+      Scatter(scattered_.fetch_add(1, std::memory_order_relaxed));
+  return attempt < kPreferredTries || attempt % kPreferredEvery == 0
+             ? PreferredPort(n)
+             : ReservePort(n);
 }
 
 size_t OnwardPorts::BucketOf(const base::Endpoint& client) {

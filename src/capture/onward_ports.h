@@ -20,11 +20,13 @@ class OnwardPorts {
  public:
   OnwardPorts();
 
-  // How many candidates are worth trying for one connection: with 28 000 open
-  // connections of one client to one application port, the chance that all of
-  // them are taken is below 1e-60.
+  // How many candidates are worth trying for one connection: even with 28 000
+  // open connections of one client to one application port, several of
+  // them are free.
   static constexpr int kAttempts = 256;
-  // The candidate for try number `attempt` (from 0). Early ones come from where
+  // The candidate for try number `attempt` (from 0). The first is the next in
+  // turn, so that a port rests long before it is used again; the others are
+  // scattered, because ports in use lie in rows. Early ones come from where
   // applications seldom listen: an application that binds a port of ours
   // without SO_REUSEADDR would be refused it.
   uint16_t Candidate(const base::IpAddress& client, int attempt);
@@ -41,8 +43,10 @@ class OnwardPorts {
   static size_t BucketOf(const base::Endpoint& client);
   void Count(const base::Endpoint& client, int by);
 
-  std::atomic<uint32_t> preferred_;
-  std::atomic<uint32_t> reserve_;
+  uint16_t Scattered(int attempt);
+
+  std::atomic<uint32_t> next_{0};
+  std::atomic<uint64_t> scattered_{1};
   base::Handle<uint16_t, std::free> counts_;
 };
 

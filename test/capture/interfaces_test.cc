@@ -73,6 +73,18 @@ TEST(FindHostInterfaceTest, PeerInAnotherNamespaceIsNotTheHosts) {
   EXPECT_EQ(found.status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(IsLinkedToTest, ANodesPodsAreAndOthersAreNot) {
+  TestNode other_node;
+  TestPod other(other_node, {.number = 2});
+  TestNode node;
+  TestPod pod(node, {.number = 2});
+  EXPECT_TRUE(*IsLinkedTo(pod.netns(), node.netns()));
+  EXPECT_FALSE(*IsLinkedTo(other.netns(), node.netns()));
+  Sh("ip link add mv0 link br0 type macvlan && ip link set mv0 netns " +
+     other.name());
+  EXPECT_TRUE(*IsLinkedTo(other.netns(), node.netns()));
+}
+
 TEST(DumpAddressesTest, ListsBothFamilies) {
   TestNode node;
   auto route = Netlink::Open(NETLINK_ROUTE);

@@ -43,8 +43,8 @@ TEST(NetlinkAttributesTest, StopsAtBrokenLengths) {
 }
 
 TEST(NetlinkAttributesTest, ShortValuesAreNoNumbersOrAddresses) {
-  const NetlinkAttributes attributes(
-      base::ByteSpan(*new std::vector<uint8_t>(AttributeBytes(1, {1, 2}))));
+  const std::vector<uint8_t> bytes = AttributeBytes(1, {1, 2});
+  const NetlinkAttributes attributes(bytes);
   EXPECT_FALSE(attributes.FindU32(1).has_value());
   EXPECT_FALSE(attributes.FindAddress(1).has_value());
 }
