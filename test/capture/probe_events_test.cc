@@ -22,7 +22,9 @@ class EventfulHooks : public FakeHooks {
       const std::function<void(const kernel::ProbeEvent&)>& handle) override {
     uint64_t count = 0;
     if (read(fd_.get(), &count, sizeof(count)) != sizeof(count)) return;
-    for (; count > 0; --count) handle({.cookie = 7});
+    kernel::ProbeEvent event;
+    event.cookie = 7;
+    for (; count > 0; --count) handle(event);
   }
   void Happen(uint64_t count) {
     ASSERT_EQ(write(fd_.get(), &count, sizeof(count)), 8);
