@@ -198,8 +198,9 @@ class MainJob:
     def _hold(self, pod):
         """A connection to httpbin that has seen one answer and stays open."""
         client = pod.connect(self.stage.httpbin_vip, 8000)
-        if self._request(client) != "200":
-            raise RuntimeError(f"{pod.full_name}: no answer from httpbin")
+        answer = self._request(client)
+        if answer != "200":
+            raise RuntimeError(f"{pod.full_name} asked httpbin: {answer}")
         return client
 
     @staticmethod
