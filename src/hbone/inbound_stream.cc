@@ -50,7 +50,7 @@ RequestVerdict JudgeRequest(const http::Request& request,
 }
 
 void InboundStream::Accept(Worker* worker, Pod* pod, InboundTunnel* tunnel,
-                           int32_t stream, http::Request request) {
+                           int32_t stream, const http::Request& request) {
   auto made = std::make_unique<InboundStream>(worker, pod, tunnel, stream);
   static_cast<InboundStream*>(pod->Adopt(std::move(made)))->Start(request);
 }

@@ -38,7 +38,7 @@ class InboundStream final : public Member,
                             public StreamRelayUser {
  public:
   static void Accept(Worker* worker, Pod* pod, InboundTunnel* tunnel,
-                     int32_t stream, http::Request request);
+                     int32_t stream, const http::Request& request);
 
   InboundStream(Worker* worker, Pod* pod, InboundTunnel* tunnel,
                 int32_t stream);

@@ -76,7 +76,7 @@ void InboundTunnel::OnTunnelUp() {
 }
 
 void InboundTunnel::OnTunnelRequest(int32_t stream, http::Request request) {
-  InboundStream::Accept(worker_, pod_, this, stream, std::move(request));
+  InboundStream::Accept(worker_, pod_, this, stream, request);
 }
 
 void InboundTunnel::AddStream() {

@@ -35,7 +35,7 @@ class StreamRelay final : public http::StreamUser,
 
   // Borrows `application` until OnRelayEnd or Detach.
   StreamRelay(Workshop* workshop, Channel* application, StreamRelayUser* user);
-  ~StreamRelay() { Detach(http::error_code::kCancel); }
+  ~StreamRelay() override { Detach(http::error_code::kCancel); }
 
   // The stream this is the user of; `tunnel` lives until its OnClose. May be
   // done again after kRefused.
