@@ -17,7 +17,7 @@ base::Status PrepareProcess();
 
 // Calls back on the loop for SIGTERM and SIGINT. REQUIRES: made before any
 // other thread, so that every thread has them blocked.
-class Signals : private io::Watcher {
+class Signals final : private io::Watcher {
  public:
   static base::StatusOr<std::unique_ptr<Signals>> Watch(
       io::Loop& loop, std::function<void(int signal)> callback);
