@@ -38,8 +38,13 @@ InboundPlain::InboundPlain(Worker* worker, Pod* pod, const base::Endpoint& peer)
               observe::Reporter::kDestination, worker->now()),
       client_(std::make_unique<TcpChannel>(&worker->workshop(), this)),
       timer_(worker->workshop().loop(), [this] { OnTimer(); }),
-      dial_deadline_(worker->workshop().loop(), [this] {
-        Finish(Outcome::kUpstreamTimeout, "the application: no answer", true);
+      dial_deadline_(worker->workshop().loop(),
+                     [this] {
+                       Finish(Outcome::kUpstreamTimeout,
+                              "the application: no answer", true);
+                     }),
+      expiry_(worker->workshop().loop(), [this](const std::string& why) {
+        Finish(Outcome::kCertificateEnd, why, true);
       }) {
   observe::Flow& flow = record_.flow();
   flow.source = peer;
@@ -183,7 +188,8 @@ void InboundPlain::Terminate() {
       worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
                                tls::Context::Options::Alpn::kIstio);
   if (context == nullptr) {
-    return Finish(Outcome::kNoCredential, "no certificate yet for this pod",
+    return Finish(Outcome::kNoCredential,
+                  worker_->contexts().WhyNone(pod_->workload()->identity),
                   true);
   }
   state_ = State::kHandshaking;
@@ -214,6 +220,9 @@ void InboundPlain::Handshake() {
       break;
   }
   timer_.Cancel();
+  CheckPeer();  // the bundle may have changed during the handshake
+  if (state_ == State::kOver) return;
+  expiry_.Watch(*tls_->session(), worker_->options().certificate_grace);
   identity_ = tls_->session()->peer();
   observe::Flow& flow = record_.flow();
   flow.source_identity = identity_;
@@ -315,6 +324,17 @@ void InboundPlain::Judge() {
   }
 }
 
+void InboundPlain::CheckPeer() {
+  if (state_ == State::kOver || tls_ == nullptr || tls_->session() == nullptr ||
+      !tls_->session()->established()) {
+    return;
+  }
+  const base::Status trusted = worker_->contexts().CheckPeer(*tls_->session());
+  if (!trusted.ok()) {
+    Finish(Outcome::kTrustChanged, std::string(trusted.message()), true);
+  }
+}
+
 void InboundPlain::Abort(Outcome outcome, std::string detail) {
   Finish(outcome, std::move(detail), true);
 }
@@ -324,6 +344,7 @@ void InboundPlain::Finish(Outcome outcome, std::string detail, bool reset) {
   state_ = State::kOver;
   timer_.Cancel();
   dial_deadline_.Cancel();
+  expiry_.Cancel();
   observe::Flow& flow = record_.flow();
   if (relay_.has_value()) {
     flow.bytes_sent = relay_->bytes_sent();

@@ -155,7 +155,7 @@ void InboundStream::OnRelayEnd(RelayEnd end) {
       break;
   }
   const bool lost = relay_.reset_by_stream() && tunnel_->tunnel().down();
-  Finish(lost ? Outcome::kTunnelLost : Outcome::kReset,
+  Finish(lost ? tunnel_->tunnel().loss() : Outcome::kReset,
          lost ? std::string(tunnel_->tunnel().why().message()) : "", true);
 }
 

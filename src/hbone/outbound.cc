@@ -103,8 +103,7 @@ void Outbound::SeekTunnel() {
                                tls::Context::Options::Alpn::kH2);
   if (context == nullptr) {
     return Wait(kCredentialWait, Outcome::kNoCredential,
-                base::StrCat("no certificate yet for ",
-                             pod_->workload()->identity.ToSpiffe()));
+                worker_->contexts().WhyNone(pod_->workload()->identity));
   }
   state_ = State::kSeeking;
   deadline_.Cancel();  // the tunnel has its own
@@ -219,7 +218,7 @@ void Outbound::OnRelayEnd(RelayEnd end) {
   }
   if (stream_.has_value() && stream_->reset_by_stream() &&
       tunnel_->tunnel().down()) {
-    return Finish(Outcome::kTunnelLost,
+    return Finish(tunnel_->tunnel().loss(),
                   tunnel_->Describe(tunnel_->tunnel().why()), true);
   }
   Finish(Outcome::kReset, "", true);
@@ -240,7 +239,7 @@ void Outbound::OnRefusedStream() {
       lost || stream_->close_code() == http::error_code::kRefusedStream;
   if (again && !std::exchange(retried_, true)) return SeekTunnel();
   if (lost) {
-    return Finish(Outcome::kTunnelLost, tunnel->Describe(why), true);
+    return Finish(tunnel->tunnel().loss(), tunnel->Describe(why), true);
   }
   Finish(Outcome::kTunnelRefused,
          base::StrCat("the peer reset the stream (code ", stream_->close_code(),

@@ -45,6 +45,8 @@ class Member : public Retirable {
   virtual void Judge() {}
   // The credentials have changed.
   virtual void Retry() {}
+  // Roots or revocation lists have: is the peer still one to speak to?
+  virtual void CheckPeer() {}
   // The pod leaves or the agent stops: no new streams.
   virtual void Drain() {}
 

@@ -205,7 +205,11 @@ void Tunnel::Close() {
   workshop_->AtRoundEnd(this);
 }
 
-void Tunnel::Abort() { Down(absl::CancelledError("closed"), true); }
+void Tunnel::Abort(observe::Outcome loss, std::string why) {
+  if (down_) return;
+  loss_ = loss;
+  Down(absl::CancelledError(why), true);
+}
 
 void Tunnel::Down(base::Status why, bool reset) {
   if (std::exchange(down_, true)) return;

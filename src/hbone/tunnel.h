@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "hbone/workshop.h"
 #include "http/session.h"
 #include "io/loop.h"
+#include "observe/flow.h"
 #include "tls/context.h"
 
 namespace nodeward::hbone {
@@ -86,7 +88,10 @@ class Tunnel final : public ChannelUser,
   // GOAWAY and an ordinary close at the end of the round. Streams hear OnClose.
   void Close();
   // RST, now. Streams hear OnClose. Not from inside a stream's callback.
-  void Abort();
+  // `loss` is how they record it.
+  void Abort(observe::Outcome loss, std::string why);
+  // What became of streams that ended with the tunnel.
+  observe::Outcome loss() const { return loss_; }
 
  private:
   void OnChannel() override;
@@ -122,6 +127,7 @@ class Tunnel final : public ChannelUser,
   bool draining_ = false;
   bool closing_ = false;
   bool down_ = false;
+  observe::Outcome loss_ = observe::Outcome::kTunnelLost;
   base::Status why_;
 };
 

@@ -30,6 +30,8 @@ enum class Outcome {
   kDeniedPlaintext,  // plaintext to a STRICT port
   kDeniedPolicy,     // an authorization or closing policy
   kPolicyChanged,    // was open, a new policy forbids it
+  kTrustChanged,     // was open, its peer is trusted no longer
+  kCertificateEnd,   // was open for too long after a certificate's end
   kSilent,           // no first byte in time under STRICT
   kTlsFailure,       // handshake or certificate refused
   kNoCredential,     // no certificate for the pod's own identity (yet)

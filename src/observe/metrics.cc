@@ -57,6 +57,8 @@ std::string_view ResponseFlags(Outcome outcome) {
     case Outcome::kDeniedPlaintext:
     case Outcome::kDeniedPolicy:
     case Outcome::kPolicyChanged:
+    case Outcome::kTrustChanged:
+    case Outcome::kCertificateEnd:
     case Outcome::kSilent:
     case Outcome::kReservedPort:
     case Outcome::kNoOriginalDestination:
