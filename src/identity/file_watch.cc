@@ -97,7 +97,7 @@ void FileWatch::WatchPath(const std::string& path) {
 }
 
 void FileWatch::WatchFolder(std::string folder) {
-  if (folder.empty()) folder = ".";
+  if (folder.empty()) folder.assign(1, '.');
   int watch = -1;
   // Of one that is not there yet: where it would appear.
   while ((watch = inotify_add_watch(inotify_.get(), folder.c_str(),
@@ -105,7 +105,7 @@ void FileWatch::WatchFolder(std::string folder) {
          folder.size() > 1) {
     const std::string parent = std::filesystem::path(folder).parent_path();
     if (parent == folder || parent.empty()) return;
-    folder = parent;
+    folder.assign(parent);
   }
   if (watch >= 0) watches_.push_back(watch);
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "pki/file.h"
+#include "pki/peer_verifier.h"
 
 namespace nodeward::identity {
 namespace {

@@ -30,10 +30,10 @@ class Trust {
   struct Options {
     std::string trust_domain;
     std::vector<std::string> aliases;
-    std::string bundle;  // empty: the roots that the issuer sends
-    std::string crl;     // empty: none
+    std::string bundle = "";  // empty: the roots that the issuer sends
+    std::string crl = "";     // empty: none
     bool crl_required = false;
-    std::map<std::string, std::string> federation;  // trust domain -> path
+    std::map<std::string, std::string> federation = {};  // trust domain -> path
   };
   // `changed` is called on the loop after the store's bundle has changed, with
   // no call of ours on the stack. Files that cannot be used yet are no error.

@@ -85,18 +85,6 @@ base::Status ChainError(x509_store_ctx_st* context) {
         cause = base::StrCat("signed by \"", cert.Issuer(),
                              "\", which is not among the trusted roots");
         break;
-      case X509_V_ERR_CERT_REVOKED:
-        cause = base::StrCat("revoked by \"", cert.Issuer(), "\"");
-        break;
-      case X509_V_ERR_UNABLE_TO_GET_CRL:
-        cause = base::StrCat("there is no revocation list of \"", cert.Issuer(),
-                             "\", and one is required");
-        break;
-      case X509_V_ERR_CRL_HAS_EXPIRED:
-      case X509_V_ERR_CRL_NOT_YET_VALID:
-        cause = base::StrCat("the revocation list of \"", cert.Issuer(),
-                             "\" is not in date, and one that is is required");
-        break;
       default:
         cause = X509_verify_cert_error_string(error);
     }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/handle.h"
 #include "base/text.h"
 #include "pki/chain.h"
@@ -24,31 +25,38 @@ constexpr int kMaxDepth = 6;
 // Debian's default for TLS: 112 bits, so RSA from 2048 bits and no SHA-1.
 constexpr int kSecurityLevel = 2;
 
-// Lists of some CAs only, or old ones: what they say counts.
-int WithoutList(int ok, X509_STORE_CTX* context) {
-  if (ok == 1) return 1;
-  switch (X509_STORE_CTX_get_error(context)) {
-    case X509_V_ERR_UNABLE_TO_GET_CRL:
-    case X509_V_ERR_CRL_HAS_EXPIRED:
-    case X509_V_ERR_CRL_NOT_YET_VALID:
-      X509_STORE_CTX_set_error(context, X509_V_OK);
-      return 1;
-    default:
-      return 0;
+// What the lists say of `cert`, which `issuer` has signed. Not left to OpenSSL:
+// it takes the list that it likes best by the issuer's name, and roots that
+// follow one another share a name.
+base::Status CheckRevocation(const std::vector<RevocationList>& lists,
+                             X509* cert, X509* issuer, bool required,
+                             absl::Time now) {
+  bool in_date = false;
+  bool any = false;
+  for (const RevocationList& list : lists) {
+    if (X509_NAME_cmp(X509_CRL_get_issuer(list.native()),
+                      X509_get_subject_name(issuer)) != 0 ||
+        (X509_get_key_usage(issuer) & KU_CRL_SIGN) == 0) {
+      continue;
+    }
+    const bool signed_by_it =
+        X509_CRL_verify(list.native(), X509_get0_pubkey(issuer)) == 1;
+    ERR_clear_error();
+    if (!signed_by_it) continue;
+    X509_REVOKED* entry = nullptr;
+    if (X509_CRL_get0_by_cert(list.native(), &entry, cert) != 0) {
+      return absl::UnauthenticatedError(
+          base::StrCat("the certificate with the serial ",
+                       Certificate::FromNative(cert).SerialHex(),
+                       " was revoked by \"", list.Issuer(), "\""));
+    }
+    any = true;
+    in_date = in_date || list.next_update() > now;
   }
-}
-
-// A list is required, but not about the anchor: the bundle itself vouches.
-int WithListBelowAnchor(int ok, X509_STORE_CTX* context) {
-  if (ok == 1) return 1;
-  const int last = sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1;
-  const bool anchor = X509_STORE_CTX_get_error_depth(context) == last;
-  if (!anchor ||
-      X509_STORE_CTX_get_error(context) != X509_V_ERR_UNABLE_TO_GET_CRL) {
-    return 0;
-  }
-  X509_STORE_CTX_set_error(context, X509_V_OK);
-  return 1;
+  if (!required || in_date) return base::OkStatus();
+  return absl::UnauthenticatedError(base::StrCat(
+      "the revocation list of \"", Certificate::FromNative(issuer).Subject(),
+      "\" is ", any ? "out of date" : "not there", ", and one is required"));
 }
 
 bool Contains(const std::vector<Certificate>& roots, const Certificate& root) {
@@ -87,11 +95,6 @@ base::Status PeerVerifier::AddStore(const std::string& domain,
   if (store == nullptr) return OpenSslStatus("make certificate store");
   stores_[domain] = store;
   NODEWARD_TRY(AddRoots(store, roots));
-  for (const RevocationList& list : bundle_->revocations) {
-    if (X509_STORE_add_crl(store, list.native()) != 1) {
-      return OpenSslStatus("add revocation list");
-    }
-  }
   return base::OkStatus();
 }
 
@@ -113,19 +116,26 @@ base::Status PeerVerifier::CheckPath(const Presented& peer,
   X509_VERIFY_PARAM_set_depth(param, kMaxDepth);
   X509_VERIFY_PARAM_set_auth_level(param, kSecurityLevel);
   if (!dates) X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
-  if (bundle_->revocation_required || !bundle_->revocations.empty()) {
-    X509_VERIFY_PARAM_set_flags(
-        param, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-    X509_STORE_CTX_set_verify_cb(context.get(), bundle_->revocation_required
-                                                    ? WithListBelowAnchor
-                                                    : WithoutList);
-  }
   const int verified = X509_verify_cert(context.get());
   ERR_clear_error();
   *code = X509_STORE_CTX_get_error(context.get());
-  if (verified == 1) return base::OkStatus();
-  if (*code == X509_V_OK) *code = X509_V_ERR_UNSPECIFIED;
-  return ChainError(context.get());
+  if (verified != 1) {
+    if (*code == X509_V_OK) *code = X509_V_ERR_UNSPECIFIED;
+    return ChainError(context.get());
+  }
+  if (bundle_->revocations.empty() && !bundle_->revocation_required) {
+    return base::OkStatus();
+  }
+  // All but the anchor, for which the bundle itself vouches.
+  STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
+  for (int i = 0; i + 1 < sk_X509_num(chain); ++i) {
+    *code = X509_V_ERR_CERT_REVOKED;
+    NODEWARD_TRY(CheckRevocation(bundle_->revocations, sk_X509_value(chain, i),
+                                 sk_X509_value(chain, i + 1),
+                                 bundle_->revocation_required, absl::Now()));
+  }
+  *code = X509_V_OK;
+  return base::OkStatus();
 }
 
 base::StatusOr<model::Identity> PeerVerifier::Judge(const Presented& peer,

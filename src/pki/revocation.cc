@@ -35,6 +35,11 @@ base::StatusOr<std::vector<RevocationList>> RevocationList::ParsePemBundle(
              PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr)) {
     all.push_back(
         RevocationList(std::shared_ptr<X509_CRL>(list, X509_CRL_free)));
+    if (X509_CRL_get_ext_by_critical(list, 1, -1) >= 0) {
+      return absl::InvalidArgumentError(base::StrCat(
+          "read revocation list ", all.size(),
+          ": an indirect, partial or delta list, which are not understood"));
+    }
   }
   if (!AtEnd()) {
     return OpenSslStatus(

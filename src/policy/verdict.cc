@@ -31,8 +31,11 @@ const model::ClosingPolicy* FindClosing(const model::Snapshot& snapshot,
 
 bool Trusts(const model::Snapshot& snapshot, const std::string& domain) {
   const auto& aliases = snapshot.trust_domain_aliases;
+  const auto& federated = snapshot.federated_trust_domains;
   return domain == snapshot.trust_domain ||
-         std::find(aliases.begin(), aliases.end(), domain) != aliases.end();
+         std::find(aliases.begin(), aliases.end(), domain) != aliases.end() ||
+         std::find(federated.begin(), federated.end(), domain) !=
+             federated.end();
 }
 
 }  // namespace
