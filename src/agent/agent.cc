@@ -48,26 +48,30 @@ base::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
 }
 
 void Agent::Run() {
-  base::LogInfo("agent started",
-                {{"node", config_.node},
-                 {"version", kVersion},
-                 {"trust_domain", config_.trust_domain},
-                 {"manifests", config_.manifests}});
+  base::LogInfo("agent started", {{"node", config_.node},
+                                  {"version", kVersion},
+                                  {"trust_domain", config_.trust_domain},
+                                  {"manifests", config_.manifests}});
   loop_->Run();
   base::LogInfo("agent stopped", {{"node", config_.node}});
 }
 
-void Agent::OnSnapshot(model::SnapshotPtr snapshot) {
-  for (const model::Problem& problem : snapshot->problems) {
-    // Only what is new: an operator reads the log, status has them all.
-    bool known = false;
-    if (latest_ != nullptr) {
-      for (const model::Problem& old : latest_->problems) {
-        if (old.ToString() == problem.ToString()) known = true;
-      }
+void Agent::LogNewProblems(const model::Snapshot& snapshot) const {
+  std::set<std::string> known;
+  if (latest_ != nullptr) {
+    for (const model::Problem& problem : latest_->problems) {
+      known.insert(problem.ToString());
     }
-    if (!known) base::LogWarn("source problem", {{"what", problem.ToString()}});
   }
+  for (const model::Problem& problem : snapshot.problems) {
+    std::string text = problem.ToString();
+    if (known.contains(text)) continue;
+    base::LogWarn("source problem", {{"what", std::move(text)}});
+  }
+}
+
+void Agent::OnSnapshot(model::SnapshotPtr snapshot) {
+  LogNewProblems(*snapshot);
   latest_ = snapshot;
   metrics_->DropWorkloads(*snapshot);
   metrics_->SetSourceProblems(static_cast<int64_t>(snapshot->problems.size()));

@@ -21,7 +21,7 @@ using StatusOr = absl::StatusOr<T>;
 inline Status OkStatus() { return absl::OkStatus(); }
 
 // The status for `error` (an errno value), reading
-// "<what>: <text of errno> (<number>)".
+// "<what>: <text of errno> (errno <number>)".
 Status ErrnoStatus(int error, std::string_view what);
 
 // Same code, "<context>: <message>". OK stays OK.

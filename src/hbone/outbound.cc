@@ -66,8 +66,14 @@ void Outbound::Decide() {
     return Wait(worker_->options().hold, Outcome::kNoRoute,
                 "the pod itself is not known yet");
   }
-  route_ = policy::RouteTo(worker_->mesh()->snapshot(), destination_,
-                           worker_->InMeshCidrs(destination_.address), pick_);
+  route_ = RouteTo(destination_);
+  if (route_.kind == policy::Route::Kind::kPlaintext &&
+      route_.service != nullptr && route_.workload == nullptr) {
+    // An EndpointSlice may name a pod of the mesh before the pod is known.
+    auto service = std::move(route_.service);
+    route_ = RouteTo(route_.address);
+    route_.service = std::move(service);
+  }
   observe::Flow& flow = record_.flow();
   flow.source_workload = pod_->workload();
   flow.upstream = route_.address;
@@ -83,6 +89,11 @@ void Outbound::Decide() {
     case policy::Route::Kind::kTunnel:
       return SeekTunnel();
   }
+}
+
+policy::Route Outbound::RouteTo(const base::Endpoint& destination) const {
+  return policy::RouteTo(worker_->mesh()->snapshot(), destination,
+                         worker_->InMeshCidrs(destination.address), pick_);
 }
 
 void Outbound::Wait(absl::Duration limit, Outcome outcome,
@@ -290,9 +301,7 @@ void Outbound::JudgeTunnel() {
 }
 
 void Outbound::JudgePlaintext() {
-  const policy::Route now =
-      policy::RouteTo(worker_->mesh()->snapshot(), route_.address,
-                      worker_->InMeshCidrs(route_.address.address), pick_);
+  const policy::Route now = RouteTo(route_.address);
   if (now.kind == policy::Route::Kind::kTunnel) {
     Finish(Outcome::kPolicyChanged, "the destination has joined the mesh",
            true);

@@ -48,6 +48,7 @@ class Outbound final : public Member,
   };
 
   void Start(base::Fd fd);
+  policy::Route RouteTo(const base::Endpoint& destination) const;
   void Decide();
   // Waits for what `missing` says, for `limit` since the beginning.
   void Wait(absl::Duration limit, observe::Outcome outcome,
