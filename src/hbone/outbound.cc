@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "hbone/baggage.h"
 #include "hbone/mesh_view.h"
+#include "hbone/refusal.h"
 #include "hbone/worker.h"
 #include "io/socket.h"
 
@@ -33,7 +34,6 @@ Outbound::Outbound(Worker* worker, Pod* pod, const base::Endpoint& peer)
               worker->now()),
       application_(&worker->workshop(), this),
       pick_(worker->Random()),
-      began_(worker->now()),
       deadline_(worker->workshop().loop(), [this] { OnDeadline(); }) {
   record_.flow().source = peer;
   record_.flow().source_workload = pod->workload();
@@ -98,7 +98,7 @@ policy::Route Outbound::RouteTo(const base::Endpoint& destination) const {
 
 void Outbound::Wait(absl::Duration limit, Outcome outcome,
                     std::string missing) {
-  const absl::Duration left = began_ + limit - worker_->now();
+  const absl::Duration left = record_.began() + limit - worker_->now();
   if (left <= absl::ZeroDuration()) {
     return Finish(outcome, std::move(missing), true);
   }
@@ -309,6 +309,7 @@ void Outbound::JudgePlaintext() {
 }
 
 void Outbound::Abort(Outcome outcome, std::string detail) {
+  application_.Reset();
   Finish(outcome, std::move(detail), true);
 }
 
@@ -336,6 +337,10 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
     flow.bytes_received = relay_->bytes_received();
   }
   if (reset) {
+    if (!application_.closed() && !record_.opened()) {
+      Refusal::Begin(worker_, pod_, Kind::kOutbound, application_.Release(),
+                     worker_->now() - record_.began(), nullptr);
+    }
     application_.Reset();
     if (upstream_ != nullptr) upstream_->Reset();
   } else {

@@ -81,7 +81,6 @@ class Outbound final : public Member,
   policy::Route route_;
   base::Endpoint destination_;
   const uint64_t pick_;
-  const absl::Duration began_;
   bool retried_ = false;
   io::Timer deadline_;
   observe::Outcome deadline_outcome_ = observe::Outcome::kNoRoute;

@@ -94,9 +94,8 @@ TEST_F(LoopTest, ManyTimersKeepTheirOrder) {
   std::vector<int> fired;
   for (int i = 0; i < 200; ++i) {
     const int slot = (i * 73) % 200;
-    timers.push_back(std::make_unique<Timer>(*loop_, [&fired, slot] {
-      fired.push_back(slot);
-    }));
+    timers.push_back(std::make_unique<Timer>(
+        *loop_, [&fired, slot] { fired.push_back(slot); }));
     timers.back()->Set(absl::Microseconds(100 * slot));
   }
   // Every third is taken out of the middle of the heap.
