@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@ namespace nodeward::agent {
 namespace {
 
 constexpr absl::Duration kRefreshInterval = absl::Seconds(1);
+constexpr absl::Duration kScrapeWait = absl::Seconds(1);
 
 std::set<model::Identity> LocalIdentities(const model::Snapshot& snapshot,
                                           const std::string& node) {
@@ -107,6 +109,20 @@ void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
   if (stopping_) return;
   readiness_.Set(UnreadyReasons());
+}
+
+std::string Agent::Scrape() {
+  const auto fresh = std::make_shared<absl::Notification>();
+  loop_->Post([this, fresh] {
+    RefreshMetrics();
+    fresh->Notify();
+  });
+  // A control loop that is busy or has ended must not keep the scrape.
+  fresh->WaitForNotificationWithTimeout(kScrapeWait);
+  return metrics_->Text();
+}
+
+void Agent::RefreshMetrics() {
   metrics_->SetBpfVerdicts(enroller_->Counters());
   std::vector<std::pair<std::string, absl::Time>> certificates;
   for (const auto& certificate : renewer_->status()) {

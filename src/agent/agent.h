@@ -57,8 +57,11 @@ class Agent {
   void LogNewProblems(const model::Snapshot& snapshot) const;
   void Steer(model::SnapshotPtr snapshot);
   void OnSignal(int signal);
-  // Gauges and readiness, every second: what nobody announces.
+  // Readiness, every second: what nobody announces.
   void Refresh();
+  // The metrics with their gauges as they are now. From the scrape's thread.
+  std::string Scrape();
+  void RefreshMetrics();
   admin::StatusReport Report() const;
   std::vector<std::string> UnreadyReasons() const;
 

@@ -186,6 +186,7 @@ void Outbound::Dial() {
   base::Status status = fd.status();
   if (status.ok()) status = io::StartConnect(fd->get(), route_.address);
   if (status.ok()) {
+    TuneForNetwork(fd->get());
     upstream_ = std::make_unique<TcpChannel>(&worker_->workshop(), this);
     status = upstream_->Open(*std::move(fd), true);
   }

@@ -51,7 +51,7 @@ void Refusal::Abort(observe::Outcome, std::string) { Reset(); }
 void Refusal::Reset() {
   if (!fd_.valid()) return;
   timer_.Cancel();
-  worker_->workshop().loop().Remove(fd_.get(), this);
+  worker_->workshop().loop().Forget(this);
   io::ResetAndClose(std::move(fd_));
   if (captured_.has_value()) pod_->network().Released(*captured_);
   Leave();

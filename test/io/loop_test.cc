@@ -136,6 +136,24 @@ TEST_F(LoopTest, RemoveSilencesEventsAlreadyFetched) {
   for (const int fd : {a[0], a[1], b[0], b[1]}) close(fd);
 }
 
+TEST_F(LoopTest, WhoForgetsAndClosesHearsNoMore) {
+  int a[2], b[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
+  ASSERT_EQ(write(a[1], "x", 1), 1);
+  ASSERT_EQ(write(b[1], "x", 1), 1);
+  int gone_heard = 0;
+  Recorder gone([&](uint32_t) { ++gone_heard; });
+  ASSERT_TRUE(loop_->Add(a[0], EPOLLIN, &gone).ok());
+  loop_->Forget(&gone);
+  close(a[0]);
+  Recorder last([&](uint32_t) { loop_->Stop(); });
+  ASSERT_TRUE(loop_->Add(b[0], EPOLLIN, &last).ok());
+  RunWithin(absl::Seconds(20));
+  EXPECT_EQ(gone_heard, 0);
+  for (const int fd : {a[1], b[0], b[1]}) close(fd);
+}
+
 TEST_F(LoopTest, DeferredWorkRunsAfterTheCallbacksOfTheRound) {
   std::vector<std::string> order;
   loop_->Post([&] {
