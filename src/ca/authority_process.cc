@@ -74,6 +74,21 @@ base::Status AuthorityProcess::Build() {
 }
 
 base::Status AuthorityProcess::BuildAuthenticator() {
+  if (!config_.kubernetes_api.empty()) {
+    api_ = std::make_unique<HttpsClient>(
+        HttpsClient::Options{.server = config_.kubernetes_api,
+                             .ca_file = config_.kubernetes_ca,
+                             .token_file = config_.kubernetes_token});
+    authenticator_ = std::make_unique<TokenReview>(
+        TokenReview::Options{.audiences = config_.audiences},
+        config_.kubernetes_api,
+        [this](const std::string& path, const std::string& json)
+            -> base::StatusOr<std::pair<long, std::string>> {
+          NODEWARD_ASSIGN(HttpsClient::Answer answer, api_->Post(path, json));
+          return std::pair(answer.status, std::move(answer.body));
+        });
+    return base::OkStatus();
+  }
   NODEWARD_ASSIGN(std::unique_ptr<StaticTokens> tokens,
                   StaticTokens::Open(config_.token_file));
   tokens_ = tokens.get();

@@ -10,11 +10,13 @@
 #include "ca/authorizer.h"
 #include "ca/caller.h"
 #include "ca/config.h"
+#include "ca/https_client.h"
 #include "ca/issuer_watch.h"
 #include "ca/server.h"
 #include "ca/service.h"
 #include "ca/serving_certificate.h"
 #include "ca/static_tokens.h"
+#include "ca/token_review.h"
 #include "discovery/source.h"
 #include "io/loop.h"
 #include "io/signals.h"
@@ -48,6 +50,7 @@ class AuthorityProcess {
   std::unique_ptr<io::Loop> loop_;
   std::unique_ptr<io::Signals> signals_;
   std::unique_ptr<IssuerWatch> issuer_;
+  std::unique_ptr<HttpsClient> api_;  // null: Kubernetes is not asked
   std::unique_ptr<Authenticator> authenticator_;
   StaticTokens* tokens_ = nullptr;  // the authenticator, where it is one
   std::string token_error_;

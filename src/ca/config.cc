@@ -41,8 +41,12 @@ void ReadDuration(std::string_view flag, const std::string& text,
 
 void ReadEndpoint(std::string_view flag, const std::string& text,
                   Mistakes* mistakes, base::Endpoint* out) {
-  const auto endpoint = base::Endpoint::Parse(text);
+  // Port 0, any free one, is no endpoint to anybody else.
+  const bool any = text.ends_with(":0");
+  auto endpoint =
+      base::Endpoint::Parse(any ? text.substr(0, text.size() - 1) + "1" : text);
   if (endpoint.ok()) {
+    if (any) endpoint->port = 0;
     *out = *endpoint;
   } else {
     mistakes->Add(flag, base::StrCat("'", text,

@@ -62,7 +62,9 @@ class FreshCredentials final : public grpc::ServerCredentials {
     auto pem = credentials->certificate_->NewerThan(credentials->generation_);
     if (!pem.has_value()) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair{pem->key.c_str(), pem->chain.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(nullptr, &pair, 1);
+    // It asserts that there are roots, also where no client is verified.
+    *config =
+        grpc_ssl_server_certificate_config_create(pem->roots.c_str(), &pair, 1);
     pki::Wipe(&pem->key);
     credentials->generation_ = pem->generation;
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
@@ -79,7 +81,7 @@ class FreshCredentials final : public grpc::ServerCredentials {
 
 void LogFromGrpc(gpr_log_func_args* args) {
   if (args->severity == GPR_LOG_SEVERITY_ERROR) {
-    base::LogDebug("grpc", {{"what", args->message}});
+    base::LogWarn("grpc", {{"what", args->message}});
   }
 }
 

@@ -29,6 +29,8 @@ base::Status ServingCertificate::Refresh(
   for (const pki::Certificate& certificate : issued.chain) {
     chain += certificate.ToPem();
   }
+  std::string roots;
+  for (const pki::Certificate& root : issued.roots) roots += root.ToPem();
   NODEWARD_ASSIGN(std::string key_pem, key.ToPem());
   authority_ = authority;
   const absl::Time not_after = issued.chain.front().not_after();
@@ -37,6 +39,7 @@ base::Status ServingCertificate::Refresh(
   pki::Wipe(&pem_.key);
   pem_.chain = std::move(chain);
   pem_.key = std::move(key_pem);
+  pem_.roots = std::move(roots);
   ++pem_.generation;
   not_after_ = not_after;
   return base::OkStatus();

@@ -34,6 +34,7 @@ class ServingCertificate {
   struct Pem {
     std::string chain;
     std::string key;  // wiped by the caller
+    std::string roots;
     uint64_t generation = 0;
   };
   // Any thread. Nothing when `generation` is still the newest.
