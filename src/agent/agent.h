@@ -15,7 +15,6 @@
 #include "admin/status.h"
 #include "agent/config.h"
 #include "agent/pod_sink.h"
-#include "agent/process.h"
 #include "base/status.h"
 #include "capture/enroller.h"
 #include "discovery/source.h"
@@ -23,6 +22,7 @@
 #include "identity/renewer.h"
 #include "identity/trust.h"
 #include "io/loop.h"
+#include "io/signals.h"
 #include "model/check.h"
 #include "model/snapshot.h"
 #include "observe/access_log.h"
@@ -77,7 +77,7 @@ class Agent {
   const Config config_;
   const absl::Time started_;
   std::unique_ptr<io::Loop> loop_;
-  std::unique_ptr<Signals> signals_;
+  std::unique_ptr<io::Signals> signals_;
   std::optional<admin::RunDir> run_dir_;
   std::unique_ptr<pki::Issuer> issuer_;
   pki::CredentialStore credentials_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CLI11 lives here alone: it reports by throwing, and Run catches it all.
+// CLI11 lives here and in ca_options.cc: it reports by throwing, and Run
+// catches it all.
 #include "cli/main.h"
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,7 @@
 
 #include "agent/settings.h"
 #include "base/text.h"
+#include "cli/ca_options.h"
 #include "cli/certs.h"
 #include "cli/check.h"
 #include "cli/completion.h"
@@ -48,6 +50,7 @@ struct CommandLine {
   ShowCertificateOptions show_certificate;
   CheckOptions check;
   std::string check_wait = "0s";
+  CaOptions ca;
   EdgesOptions edges;
   StatusOptions status;
   UninstallOptions uninstall;
@@ -69,6 +72,8 @@ CommandLine::CommandLine(const Environment& environment)
   AddAgent();
   AddCerts();
   AddCheck();
+  AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
+               &ca);
   AddEdges();
   AddStatus();
   AddUninstall();
@@ -238,6 +243,10 @@ CommandWords WordsOf(const CLI::App& command, const std::string& name) {
       words.options.push_back("-" + one);
     }
   }
+  for (const CLI::App* below : command.get_subcommands({})) {
+    // Of the program itself they are listed apart.
+    if (!name.empty()) words.options.push_back(below->get_name());
+  }
   return words;
 }
 
@@ -273,6 +282,9 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     }
     line.check.run_dir = line.run_dir;
     return CheckNode(environment, line.check);
+  }
+  if (command == "ca") {
+    return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);
   }
   if (command == "edges") {
     line.edges.run_dir = line.run_dir;
