@@ -36,7 +36,7 @@ base::Status Agent::Build() {
                    .trust_domain_aliases = config_.trust_domain_aliases,
                    .root_namespace = config_.root_namespace}));
   return source_->Start(
-      [this](model::SnapshotPtr snapshot) { OnSnapshot(std::move(snapshot)); });
+      [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); });
 }
 
 base::Status Agent::BuildDataPath() {
