@@ -59,7 +59,7 @@ base::Status Agent::Build() {
                    .federated_trust_domains = Federated(config_),
                    .root_namespace = config_.root_namespace}));
   return source_->Start(
-      [this](model::SnapshotPtr snapshot) { OnSnapshot(std::move(snapshot)); });
+      [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); });
 }
 
 base::Status Agent::BuildDataPath() {
