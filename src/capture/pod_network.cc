@@ -71,6 +71,7 @@ base::StatusOr<base::Fd> PodNetwork::NewSocket(int family) const {
   base::Fd fd(
       socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd.valid()) return base::ErrnoStatus(errno, "open socket in the pod");
+  io::SetNoDelay(fd.get());
   NODEWARD_TRY(hooks_->TagAgentSocket(fd.get()));
   return fd;
 }
