@@ -79,10 +79,14 @@ class FreshCredentials final : public grpc::ServerCredentials {
   grpc_server_credentials* const native_;
 };
 
+// Strangers can have gRPC log errors as often as they like; what it says before
+// it ends the process counts.
 void LogFromGrpc(gpr_log_func_args* args) {
-  if (args->severity == GPR_LOG_SEVERITY_ERROR) {
-    base::LogWarn("grpc", {{"what", args->message}});
-  }
+  if (args->severity != GPR_LOG_SEVERITY_ERROR) return;
+  const std::string_view message = args->message;
+  base::Log(message.starts_with("assertion failed") ? base::LogLevel::kError
+                                                    : base::LogLevel::kDebug,
+            "grpc", {{"what", std::string(message)}});
 }
 
 grpc::Status ToGrpc(const base::Status& status) {
@@ -148,8 +152,12 @@ class Handler final : public istio::v1::auth::IstioCertificateService::Service {
 
 class Server::Impl {
  public:
-  explicit Impl(ca::Service* service) : handler(service) {}
+  Impl(ca::Service* service, const ServingCertificate* certificate)
+      : credentials(std::make_shared<FreshCredentials>(certificate)),
+        handler(service) {}
 
+  // The server keeps only what is inside of them, which calls back here.
+  const std::shared_ptr<FreshCredentials> credentials;
   Handler handler;
   int port = 0;
   std::unique_ptr<grpc::Server> server;
@@ -160,10 +168,9 @@ base::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServingCertificate* certificate) {
   gpr_set_log_function(&LogFromGrpc);
   grpc::EnableDefaultHealthCheckService(true);
-  auto impl = std::make_unique<Impl>(service);
+  auto impl = std::make_unique<Impl>(service, certificate);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.listen.ToString(),
-                           std::make_shared<FreshCredentials>(certificate),
+  builder.AddListeningPort(options.listen.ToString(), impl->credentials,
                            &impl->port);
   builder.RegisterService(&impl->handler);
   builder.SetMaxReceiveMessageSize(kMaxRequest);

@@ -41,7 +41,7 @@ class Service {
     absl::Duration clock_skew = absl::Seconds(20);  // notBefore in the past
     // Requests of one caller, and of one address before it is known whose they
     // are: behind one may stand several callers.
-    Limiter::Options per_caller;
+    Limiter::Options per_caller = {};
     Limiter::Options per_address = {
         .rate = 500, .burst = 5000, .in_flight = 256};
     // Wall clock, injected for tests.

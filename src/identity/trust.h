@@ -28,8 +28,8 @@ namespace nodeward::identity {
 class Trust {
  public:
   struct Options {
-    std::string trust_domain;
-    std::vector<std::string> aliases;
+    std::string trust_domain = {};
+    std::vector<std::string> aliases = {};
     std::string bundle = "";  // empty: the roots that the issuer sends
     std::string crl = "";     // empty: none
     bool crl_required = false;

@@ -50,7 +50,7 @@ TEST_F(StaticTokensTest, TokensAndDigests) {
   caller = (*tokens)->Authenticate("second-token-0123456");
   ASSERT_TRUE(caller.ok());
   EXPECT_EQ(*caller, (Caller{"sys", "agent", "p", "u", "n"}));
-  for (const std::string wrong :
+  for (const std::string& wrong :
        {std::string(), std::string("third-token-01234567"), digest,
         "sha256:" + digest}) {
     const base::Status refused = (*tokens)->Authenticate(wrong).status();

@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client of a CA that knows Istio's messages by their numbers, not our
 .proto: what passes between it and the CA is what other agents send."""
-import grpc
+import json
+import os
+import signal
+import sys
+import threading
+
+# Its handlers of fork() deadlock programs that start others.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+import grpc  # pylint: disable=wrong-import-position
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf import struct_pb2
 
@@ -79,3 +87,33 @@ class CaClient:
 
     def close(self):
         self._channel.close()
+
+
+def main(address, roots, csr, token, threads):
+    """Asks on several connections, again and again until SIGTERM, and prints
+    every answer as a line of JSON."""
+    end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: end.set())
+    printing = threading.Lock()
+    with open(roots, encoding="ascii") as file:
+        roots = file.read()
+    with open(csr, encoding="ascii") as file:
+        csr = file.read()
+
+    def ask():
+        client = CaClient(address, roots)
+        while not end.is_set():
+            line = json.dumps(client.ask(csr, token))
+            with printing:
+                print(line, flush=True)
+        client.close()
+    asking = [threading.Thread(target=ask) for _ in range(int(threads))]
+    for thread in asking:
+        thread.start()
+    end.wait()
+    for thread in asking:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
