@@ -301,7 +301,9 @@ TEST_F(PathTest, ThePeerMustBeTheWorkloadsIdentity) {
   snapshot->trust_domain = "cluster.local";
   snapshot->workloads = {client.workload, other};
   snapshot->Finish();
-  a().engine->SetSnapshot(snapshot, nullptr);
+  absl::Notification set;
+  a().engine->SetSnapshot(snapshot, [&] { set.Notify(); });
+  ASSERT_TRUE(set.WaitForNotificationWithTimeout(absl::Seconds(30)));
   Tcp tcp = Connect(client, At(server));
   tcp.Send("secret");  // or the reset was faster
   EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);

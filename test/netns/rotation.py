@@ -6,6 +6,7 @@ is revoked end what rests on them."""
 import os
 import shutil
 import threading
+import time
 
 from harness import Process, await_that, main
 from peers.identity import other_ca, revocation_list
@@ -81,7 +82,8 @@ def rotation(s):
     await_that("the CA is back", lambda: not any(
         agent.status_json()["ca_problem"] for agent in lab.agents()), 120)
     done, failed = traffic.stop()
-    s.note(f"{done} connections meanwhile")
+    s.note(f"{done} connections meanwhile, the slowest "
+           f"{traffic.slowest:.1f} s")
     s.that("connections were made all the while", done > 50)
     s.check("and failed", failed, [])
 
@@ -146,13 +148,15 @@ class Traffic:
 
     def __init__(self, lab):
         self._lab, self._stop = lab, threading.Event()
-        self._done, self._failed = 0, []
+        self._done, self._failed, self.slowest = 0, [], 0
         self._thread = threading.Thread(target=self._go, daemon=True)
         self._thread.start()
 
     def _go(self):
         while not self._stop.wait(0.05):
+            begin = time.monotonic()
             reply = self._lab.client.curl(f"http://{self._lab.vip4}:8000/")
+            self.slowest = max(self.slowest, time.monotonic() - begin)
             self._done += 1
             if str(reply) != "200, exit 0":
                 self._failed.append(str(reply))
