@@ -14,8 +14,7 @@ constexpr int kMaxDoublings = 10;  // 2^10 s is beyond the cap already
 
 }  // namespace
 
-absl::Time RenewalTime(absl::Time begin, absl::Time not_after,
-                       double jitter) {
+absl::Time RenewalTime(absl::Time begin, absl::Time not_after, double jitter) {
   const absl::Duration half = (not_after - begin) / 2;
   return begin + half * (1 + kRenewalJitter * jitter);
 }

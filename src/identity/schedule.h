@@ -9,8 +9,7 @@ namespace nodeward::identity {
 // `not_after`: at half of its life, 10 % of that earlier or later, so that the
 // certificates of a node started at once do not fall due at once. `jitter` is
 // from [-1, 1].
-absl::Time RenewalTime(absl::Time begin, absl::Time not_after,
-                       double jitter);
+absl::Time RenewalTime(absl::Time begin, absl::Time not_after, double jitter);
 
 // How long to wait after the `failures`-th failure in a row (counted from 1):
 // 1 s, doubled each time, at most 150 s; 20 % less or more by `jitter`.
