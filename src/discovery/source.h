@@ -30,6 +30,7 @@ struct ManifestOptions {
   std::string trust_domain = "cluster.local";
   std::vector<std::string> trust_domain_aliases;
   std::string root_namespace = "istio-system";
+  model::PathNormalization path_normalization = model::PathNormalization::kBase;
 };
 
 // Reads *.yaml, *.yml and *.json below the directory, recursively, and watches
