@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
+#include "policy/answer.h"
+#include "policy/question.h"
 #include "policy/verdict.h"
 
 namespace nodeward::agent {
@@ -22,9 +24,9 @@ base::Status Agent::Build() {
                     OnSignal(signal);
                   }));
   NODEWARD_ASSIGN(run_dir_, admin::RunDir::Open(config_.run_dir));
-  NODEWARD_ASSIGN(issuer_, pki::EmbeddedCa::Open(
-                               {.folder = config_.embedded_ca,
-                                .trust_domain = config_.trust_domain}));
+  NODEWARD_ASSIGN(
+      issuer_, pki::EmbeddedCa::Open({.folder = config_.embedded_ca,
+                                      .trust_domain = config_.trust_domain}));
   refresh_ = std::make_unique<io::Timer>(*loop_, [this] { Refresh(); });
   NODEWARD_TRY(BuildDataPath());
   NODEWARD_TRY(BuildAdmin());
@@ -35,9 +37,8 @@ base::Status Agent::Build() {
                    .trust_domain = config_.trust_domain,
                    .trust_domain_aliases = config_.trust_domain_aliases,
                    .root_namespace = config_.root_namespace}));
-  return source_->Start([this](model::SnapshotPtr snapshot) {
-    OnSnapshot(std::move(snapshot));
-  });
+  return source_->Start(
+      [this](model::SnapshotPtr snapshot) { OnSnapshot(std::move(snapshot)); });
 }
 
 base::Status Agent::BuildDataPath() {
@@ -53,8 +54,8 @@ base::Status Agent::BuildDataPath() {
   options.hold = config_.hold;
   options.sniff_wait = config_.sniff_wait;
   options.silent_deadline = config_.silent_deadline;
-  NODEWARD_ASSIGN(engine_, hbone::Engine::Start(options, &credentials_,
-                                                recorder_.get()));
+  NODEWARD_ASSIGN(
+      engine_, hbone::Engine::Start(options, &credentials_, recorder_.get()));
   pods_ = std::make_unique<EnginePods>(engine_.get());
   renewer_ = std::make_unique<identity::Renewer>(
       *loop_, issuer_.get(), &credentials_,
@@ -69,13 +70,13 @@ base::Status Agent::BuildDataPath() {
   capture.kubelet_cgroup = config_.kubelet_cgroup;
   capture.kubelet_port = config_.kubelet_port;
   capture.mesh_cidrs = config_.mesh_cidrs;
-  capture.forbids_plaintext =
-      [](const model::Snapshot& snapshot, const model::Workload& workload,
-         const base::IpAddress& source, uint16_t port) {
-        return !policy::AdmitsPlaintext(snapshot, workload, source, port);
-      };
-  NODEWARD_ASSIGN(enroller_, capture::Enroller::Start(*loop_, std::move(capture),
-                                                      pods_.get()));
+  capture.forbids_plaintext = [](const model::Snapshot& snapshot,
+                                 const model::Workload& workload,
+                                 const base::IpAddress& source, uint16_t port) {
+    return !policy::AdmitsPlaintext(snapshot, workload, source, port);
+  };
+  NODEWARD_ASSIGN(enroller_, capture::Enroller::Start(
+                                 *loop_, std::move(capture), pods_.get()));
   return base::OkStatus();
 }
 
@@ -85,6 +86,15 @@ base::Status Agent::BuildAdmin() {
   control_->Handle("edges", [this](const base::Json& args) {
     return recorder_->EdgesResult(args);
   });
+  control_->Handle(
+      "policy-test",
+      [this](const base::Json& args) -> base::StatusOr<base::Json> {
+        if (latest_ == nullptr) {
+          return absl::UnavailableError("no snapshot yet");
+        }
+        NODEWARD_ASSIGN(const auto question, policy::ReadQuestion(args));
+        return policy::AnswerQuestion(*latest_, question);
+      });
   control_->Handle("status", [this](const base::Json& args) {
     return admin::StatusResult(Report(), args);
   });
@@ -94,21 +104,21 @@ base::Status Agent::BuildAdmin() {
       return Response{200, "text/plain; version=0.0.4; charset=utf-8",
                       metrics_->Text()};
     };
-    NODEWARD_ASSIGN(metrics_server_,
-                    admin::HttpServer::Start(
-                        {.address = config_.metrics_address,
-                         .port = config_.metrics_port},
-                        {{"/metrics", text}, {"/stats/prometheus", text}}));
+    NODEWARD_ASSIGN(
+        metrics_server_,
+        admin::HttpServer::Start(
+            {.address = config_.metrics_address, .port = config_.metrics_port},
+            {{"/metrics", text}, {"/stats/prometheus", text}}));
   }
   if (config_.readiness_port != 0) {
     const auto ready = [this] {
       const auto [is_ready, body] = readiness_.Get();
       return Response{is_ready ? 200 : 503, "text/plain; charset=utf-8", body};
     };
-    NODEWARD_ASSIGN(ready_server_,
-                    admin::HttpServer::Start({.address = config_.metrics_address,
-                                              .port = config_.readiness_port},
-                                             {{"/healthz/ready", ready}}));
+    NODEWARD_ASSIGN(ready_server_, admin::HttpServer::Start(
+                                       {.address = config_.metrics_address,
+                                        .port = config_.readiness_port},
+                                       {{"/healthz/ready", ready}}));
   }
   return base::OkStatus();
 }

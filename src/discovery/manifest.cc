@@ -107,8 +107,9 @@ std::pair<int, std::string> SplitPosition(const base::Status& status) {
 Problem SyntaxProblem(const std::string& file, const base::Status& status,
                       int first_line) {
   const auto [line, reason] = SplitPosition(status);
-  return {file, first_line + line, "",
-          base::StrCat("not well-formed YAML: ", reason), false};
+  return {file,  first_line + line,
+          "",    base::StrCat("not well-formed YAML: ", reason),
+          false, true};
 }
 
 void Reader::ReadText(std::string_view text) {
@@ -222,7 +223,7 @@ void Reader::ReadValue(const base::Json& value, const Place& place,
 void Reader::ReportUnknown(const base::Json& value, const Place& place,
                            const std::string& reason) {
   keep_unnamed_ = true;
-  Problem problem{file_, place.LineOf(""), "", reason, false};
+  Problem problem{file_, place.LineOf(""), "", reason, false, true};
   const std::string kind = base::GetString(value, "kind");
   const bool security =
       IsSecurityKind(kind) || kind == "PeerAuthenticationList" ||
@@ -322,7 +323,7 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
                             object.Title(),
                             base::StrCat(finding.pointer, ": ", finding.reason,
                                          note ? std::string_view() : outcome),
-                            closes && !note});
+                            closes && !note, !note});
   }
   if (last_good != nullptr || (broken && !closes)) {
     result_.problems.insert(result_.problems.end(), object.notes.begin(),

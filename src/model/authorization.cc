@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/authorization.h"
 
+#include <algorithm>
+
 namespace nodeward::model {
 
 std::string_view AttributeText(Attribute attribute) {
@@ -43,6 +45,21 @@ std::string_view AttributeText(Attribute attribute) {
       return "request.auth.claims";
   }
   return "unknown";
+}
+
+bool AsksForHttp(const AttributeTests& tests) {
+  return std::any_of(tests.begin(), tests.end(), [](const AttributeTest& test) {
+    return IsHttp(test.attribute);
+  });
+}
+
+bool AsksForHttp(const AuthorizationRule& rule) {
+  for (const auto* list : {&rule.from, &rule.to}) {
+    for (const AttributeTests& tests : *list) {
+      if (AsksForHttp(tests)) return true;
+    }
+  }
+  return AsksForHttp(rule.when);
 }
 
 std::string_view ActionText(AuthorizationPolicy::Action action) {

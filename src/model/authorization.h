@@ -65,6 +65,10 @@ struct AuthorizationRule {
                          const AuthorizationRule&) = default;
 };
 
+// Does it ask for an attribute that only HTTP requests have?
+bool AsksForHttp(const AttributeTests& tests);
+bool AsksForHttp(const AuthorizationRule& rule);
+
 // A security.istio.io AuthorizationPolicy as written, found valid.
 struct AuthorizationPolicy {
   enum class Action { kAllow, kDeny, kAudit, kCustom };

@@ -23,6 +23,7 @@ struct Problem {
   std::string object;  // "PeerAuthentication mtls-test/httpbin"; may be empty
   std::string reason;
   bool closes = false;  // it closes workloads, and readiness is false
+  bool flaw = false;    // not just worth telling: an API server would refuse it
 
   // "httpbin.yaml:12: PeerAuthentication mtls-test/httpbin: reason"
   std::string ToString() const;
