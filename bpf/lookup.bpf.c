@@ -2,7 +2,9 @@
 /*
  * Inbound capture. Runs in a pod's network namespace when the kernel looks for
  * the listener of a new connection, and gives it to the agent's, whatever its
- * port. One instance a pod: sk_lookup cannot ask for the netns cookie.
+ * port; that of HBONE too, else an application that listens there would be
+ * reached past every policy. One instance a pod: sk_lookup cannot ask for the
+ * netns cookie.
  *
  * A slot without listener, and every error, drops: the client sees RST. The
  * link is pinned, so it stays so while there is no agent.
@@ -20,10 +22,10 @@
 
 const volatile __u64 netns_cookie = 0;
 
-/* The agent's listeners: 0 for IPv4, 1 for IPv6. */
+/* The agent's listeners, by enum nodeward_slot. */
 struct {
   __uint(type, BPF_MAP_TYPE_SOCKMAP);
-  __uint(max_entries, 2);
+  __uint(max_entries, NODEWARD_SLOT_MAX);
   __type(key, __u32);
   __type(value, __u64);
 } listeners SEC(".maps");
@@ -61,8 +63,7 @@ inline_step bool is_local(struct bpf_sk_lookup *ctx,
          address_equal(&tuple->local, &tuple->remote);
 }
 
-inline_step int capture(struct bpf_sk_lookup *ctx) {
-  __u32 slot = ctx->family == AF_INET6;
+inline_step int give_to(struct bpf_sk_lookup *ctx, __u32 slot) {
   struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &slot);
   if (!listener) { /* null: no agent */
     count(NODEWARD_COUNT_LOOKUP_NO_LISTENER);
@@ -76,27 +77,27 @@ inline_step int capture(struct bpf_sk_lookup *ctx) {
     count(NODEWARD_COUNT_LOOKUP_FAILED);
     return SK_DROP;
   }
-  count(NODEWARD_COUNT_LOOKUP_CAPTURED);
+  count(slot == NODEWARD_SLOT_HBONE ? NODEWARD_COUNT_LOOKUP_HBONE
+                                    : NODEWARD_COUNT_LOOKUP_CAPTURED);
   return SK_PASS;
 }
 
 SEC("sk_lookup")
 int lookup(struct bpf_sk_lookup *ctx) {
   if (ctx->protocol != IPPROTO_TCP) return SK_PASS;
-  if (ctx->local_port == NODEWARD_PORT_HBONE) {
-    count(NODEWARD_COUNT_LOOKUP_HBONE);
-    return SK_PASS;
-  }
   struct nodeward_tuple tuple = tuple_of(ctx);
   if (is_local(ctx, &tuple)) {
     count(NODEWARD_COUNT_LOOKUP_LOCAL);
     return SK_PASS;
   }
+  if (ctx->local_port == NODEWARD_PORT_HBONE)
+    return give_to(ctx, NODEWARD_SLOT_HBONE);
   if (is_exempt(&tuple)) {
     count(NODEWARD_COUNT_LOOKUP_EXEMPT);
     return SK_PASS;
   }
-  return capture(ctx);
+  return give_to(ctx, ctx->family == AF_INET6 ? NODEWARD_SLOT_INBOUND6
+                                              : NODEWARD_SLOT_INBOUND4);
 }
 
 char program_license[] SEC("license") = "GPL";

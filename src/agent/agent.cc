@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@ namespace nodeward::agent {
 namespace {
 
 constexpr absl::Duration kRefreshInterval = absl::Seconds(1);
+constexpr absl::Duration kScrapeWait = absl::Seconds(1);
 
 std::set<model::Identity> LocalIdentities(const model::Snapshot& snapshot,
                                           const std::string& node) {
@@ -48,26 +50,30 @@ base::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
 }
 
 void Agent::Run() {
-  base::LogInfo("agent started",
-                {{"node", config_.node},
-                 {"version", kVersion},
-                 {"trust_domain", config_.trust_domain},
-                 {"manifests", config_.manifests}});
+  base::LogInfo("agent started", {{"node", config_.node},
+                                  {"version", kVersion},
+                                  {"trust_domain", config_.trust_domain},
+                                  {"manifests", config_.manifests}});
   loop_->Run();
   base::LogInfo("agent stopped", {{"node", config_.node}});
 }
 
-void Agent::OnSnapshot(model::SnapshotPtr snapshot) {
-  for (const model::Problem& problem : snapshot->problems) {
-    // Only what is new: an operator reads the log, status has them all.
-    bool known = false;
-    if (latest_ != nullptr) {
-      for (const model::Problem& old : latest_->problems) {
-        if (old.ToString() == problem.ToString()) known = true;
-      }
+void Agent::LogNewProblems(const model::Snapshot& snapshot) const {
+  std::set<std::string> known;
+  if (latest_ != nullptr) {
+    for (const model::Problem& problem : latest_->problems) {
+      known.insert(problem.ToString());
     }
-    if (!known) base::LogWarn("source problem", {{"what", problem.ToString()}});
   }
+  for (const model::Problem& problem : snapshot.problems) {
+    std::string text = problem.ToString();
+    if (known.contains(text)) continue;
+    base::LogWarn("source problem", {{"what", std::move(text)}});
+  }
+}
+
+void Agent::OnSnapshot(model::SnapshotPtr snapshot) {
+  LogNewProblems(*snapshot);
   latest_ = snapshot;
   metrics_->DropWorkloads(*snapshot);
   metrics_->SetSourceProblems(static_cast<int64_t>(snapshot->problems.size()));
@@ -103,6 +109,20 @@ void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
   if (stopping_) return;
   readiness_.Set(UnreadyReasons());
+}
+
+std::string Agent::Scrape() {
+  const auto fresh = std::make_shared<absl::Notification>();
+  loop_->Post([this, fresh] {
+    RefreshMetrics();
+    fresh->Notify();
+  });
+  // A control loop that is busy or has ended must not keep the scrape.
+  fresh->WaitForNotificationWithTimeout(kScrapeWait);
+  return metrics_->Text();
+}
+
+void Agent::RefreshMetrics() {
   metrics_->SetBpfVerdicts(enroller_->Counters());
   std::vector<std::pair<std::string, absl::Time>> certificates;
   for (const auto& certificate : renewer_->status()) {

@@ -53,10 +53,15 @@ class Agent {
   // workers decide by it (and close what it forbids), then the kernel steers by
   // it. So nothing is captured that the workers know nothing of.
   void OnSnapshot(model::SnapshotPtr snapshot);
+  // An operator reads the log for what is new; status has them all.
+  void LogNewProblems(const model::Snapshot& snapshot) const;
   void Steer(model::SnapshotPtr snapshot);
   void OnSignal(int signal);
-  // Gauges and readiness, every second: what nobody announces.
+  // Readiness, every second: what nobody announces.
   void Refresh();
+  // The metrics with their gauges as they are now. From the scrape's thread.
+  std::string Scrape();
+  void RefreshMetrics();
   admin::StatusReport Report() const;
   std::vector<std::string> UnreadyReasons() const;
 

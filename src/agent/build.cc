@@ -102,7 +102,7 @@ base::Status Agent::BuildAdmin() {
   if (config_.metrics_port != 0) {
     const auto text = [this] {
       return Response{200, "text/plain; version=0.0.4; charset=utf-8",
-                      metrics_->Text()};
+                      Scrape()};
     };
     NODEWARD_ASSIGN(
         metrics_server_,

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/clock.h"
 #include "agent/agent.h"
 #include "base/text.h"
@@ -14,12 +15,16 @@
 namespace nodeward::agent {
 namespace {
 
-const model::Workload* FindByUid(const model::Snapshot& snapshot,
-                                 const std::string& uid) {
+using WorkloadsByUid =
+    absl::flat_hash_map<std::string_view, const model::Workload*>;
+
+WorkloadsByUid WorkloadsOf(const model::Snapshot& snapshot,
+                           const std::string& node) {
+  WorkloadsByUid workloads;
   for (const auto& workload : snapshot.workloads) {
-    if (workload->uid == uid) return workload.get();
+    if (workload->node == node) workloads[workload->uid] = workload.get();
   }
-  return nullptr;
+  return workloads;
 }
 
 admin::PodReport::Mtls MtlsOf(const model::Snapshot& snapshot,
@@ -102,14 +107,17 @@ admin::StatusReport Agent::Report() const {
   for (auto& status : renewer_->status()) {
     certificates.emplace(status.identity, status);
   }
+  const WorkloadsByUid workloads = WorkloadsOf(*latest_, config_.node);
   for (const capture::PodStatus& status : enroller_->status()) {
     admin::PodReport pod;
     pod.name_space = status.name_space;
     pod.name = status.name;
     pod.state = capture::PodStateText(status.state);
     pod.reason = status.reason;
-    const model::Workload* const workload = FindByUid(*latest_, status.uid);
-    if (workload != nullptr && status.state != capture::PodState::kSkipped) {
+    const auto known = workloads.find(status.uid);
+    if (known != workloads.end() &&
+        status.state != capture::PodState::kSkipped) {
+      const model::Workload* const workload = known->second;
       if (pod.reason.empty()) pod.reason = workload->membership_reason;
       pod.mtls = MtlsOf(*latest_, *workload);
       const auto found = certificates.find(workload->identity);

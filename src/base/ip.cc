@@ -31,10 +31,13 @@ IpAddress IpAddress::Bytes(const std::array<uint8_t, 16>& bytes) {
 
 StatusOr<IpAddress> IpAddress::Parse(std::string_view text) {
   const std::string copy(text);
+  // inet_pton would stop at an embedded NUL and take what stands before it.
+  const bool whole = copy.find('\0') == std::string::npos;
   in_addr v4{};
-  if (inet_pton(AF_INET, copy.c_str(), &v4) == 1) return V4(v4.s_addr);
+  if (whole && inet_pton(AF_INET, copy.c_str(), &v4) == 1) return V4(v4.s_addr);
   std::array<uint8_t, 16> v6{};
-  if (inet_pton(AF_INET6, copy.c_str(), v6.data()) == 1) return Bytes(v6);
+  if (whole && inet_pton(AF_INET6, copy.c_str(), v6.data()) == 1)
+    return Bytes(v6);
   return absl::InvalidArgumentError(
       StrCat("parse IP address '", text, "': not an IPv4 or IPv6 address"));
 }
@@ -95,8 +98,8 @@ StatusOr<Endpoint> Endpoint::Parse(std::string_view text) {
   for (const char c : digits) {
     if (c < '0' || c > '9') return bad("the port is not a number");
   }
-  if (digits.empty() || digits.size() > 5 || !absl::SimpleAtoi(ToAbsl(digits), &port) ||
-      port == 0 || port > 65535) {
+  if (digits.empty() || digits.size() > 5 ||
+      !absl::SimpleAtoi(ToAbsl(digits), &port) || port == 0 || port > 65535) {
     return bad("the port is not in 1-65535");
   }
   return Endpoint{*address, static_cast<uint16_t>(port)};
@@ -113,8 +116,8 @@ StatusOr<Endpoint> Endpoint::FromSockaddr(const sockaddr_storage& address) {
     std::memcpy(bytes.data(), &in.sin6_addr, 16);
     return Endpoint{IpAddress::Bytes(bytes), ntohs(in.sin6_port)};
   }
-  return absl::InvalidArgumentError(StrCat(
-      "read socket address: family ", address.ss_family, " is not IP"));
+  return absl::InvalidArgumentError(
+      StrCat("read socket address: family ", address.ss_family, " is not IP"));
 }
 
 socklen_t Endpoint::ToSockaddr(sockaddr_storage* out, int family) const {
@@ -145,8 +148,8 @@ StatusOr<Cidr> Cidr::Parse(std::string_view text) {
   const int width = address.is_v4() ? 32 : 128;
   int length = width;
   if (slash != std::string_view::npos &&
-      (!absl::SimpleAtoi(ToAbsl(text.substr(slash + 1)), &length) || length < 0 ||
-       length > width)) {
+      (!absl::SimpleAtoi(ToAbsl(text.substr(slash + 1)), &length) ||
+       length < 0 || length > width)) {
     return absl::InvalidArgumentError(
         StrCat("parse CIDR '", text, "': prefix is not in 0-", width));
   }
@@ -162,7 +165,8 @@ StatusOr<Cidr> Cidr::Parse(std::string_view text) {
 
 bool Cidr::Contains(const IpAddress& address) const {
   const int whole = prefix_ / 8;
-  if (std::memcmp(address_.bytes().data(), address.bytes().data(), whole) != 0) {
+  if (std::memcmp(address_.bytes().data(), address.bytes().data(), whole) !=
+      0) {
     return false;
   }
   const int rest = prefix_ % 8;

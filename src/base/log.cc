@@ -6,10 +6,10 @@
 
 #include <atomic>
 
-#include "base/text.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace nodeward::base {
 namespace {
@@ -67,8 +67,8 @@ std::string Escape(std::string_view value) {
     }
   }
   if (plain) return std::string(value);
-  return Json(std::string(value)).dump(-1, ' ', false,
-                                       Json::error_handler_t::replace);
+  return Json(std::string(value))
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -76,19 +76,18 @@ std::string Escape(std::string_view value) {
 void ConfigureLog(LogLevel level, LogFormat format) {
   g_level = level;
   g_format = format;
-  Sink().set_pattern(format == LogFormat::kJson
-                         ? "%v"
-                         : "%Y-%m-%dT%H:%M:%S.%fZ %l %v",
-                     spdlog::pattern_time_type::utc);
+  Sink().set_pattern(
+      format == LogFormat::kJson ? "%v" : "%Y-%m-%dT%H:%M:%S.%fZ %l %v",
+      spdlog::pattern_time_type::utc);
 }
 
 StatusOr<LogLevel> ParseLogLevel(std::string_view text) {
-  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kInfo,
-                               LogLevel::kWarn, LogLevel::kError}) {
+  for (const LogLevel level :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
     if (text == Name(level)) return level;
   }
-  return absl::InvalidArgumentError(StrCat(
-      "parse log level '", text, "': use debug, info, warn or error"));
+  return absl::InvalidArgumentError(
+      StrCat("parse log level '", text, "': use debug, info, warn or error"));
 }
 
 StatusOr<LogFormat> ParseLogFormat(std::string_view text) {
@@ -106,8 +105,8 @@ void Log(LogLevel level, std::string_view message,
   std::string line;
   if (g_format == LogFormat::kJson) {
     Json json;
-    json["time"] = absl::FormatTime(absl::RFC3339_full, absl::Now(),
-                                    absl::UTCTimeZone());
+    json["time"] =
+        absl::FormatTime(absl::RFC3339_full, absl::Now(), absl::UTCTimeZone());
     json["level"] = Name(level);
     json["message"] = message;
     for (const LogField& field : fields) {

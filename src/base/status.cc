@@ -10,9 +10,8 @@ namespace nodeward::base {
 
 Status ErrnoStatus(int error, std::string_view what) {
   return Status(absl::ErrnoToStatusCode(error),
-                StrCat(what, ": ",
-                             std::generic_category().message(error), " (errno ",
-                             error, ")"));
+                StrCat(what, ": ", std::generic_category().message(error),
+                       " (errno ", error, ")"));
 }
 
 Status Annotate(const Status& status, std::string_view context) {

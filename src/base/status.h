@@ -21,7 +21,7 @@ using StatusOr = absl::StatusOr<T>;
 inline Status OkStatus() { return absl::OkStatus(); }
 
 // The status for `error` (an errno value), reading
-// "<what>: <text of errno> (<number>)".
+// "<what>: <text of errno> (errno <number>)".
 Status ErrnoStatus(int error, std::string_view what);
 
 // Same code, "<context>: <message>". OK stays OK.
@@ -33,15 +33,14 @@ Status Annotate(const Status& status, std::string_view context);
 #define NODEWARD_CONCAT(a, b) NODEWARD_CONCAT_INNER(a, b)
 
 // Returns from the function when `expression` (a Status) is not OK.
-#define NODEWARD_TRY(expression)                                   \
-  do {                                                             \
-    if (::absl::Status nodeward_status = (expression);             \
-        !nodeward_status.ok())                                     \
-      return nodeward_status;                                      \
+#define NODEWARD_TRY(expression)                                              \
+  do {                                                                        \
+    if (::absl::Status nodeward_status = (expression); !nodeward_status.ok()) \
+      return nodeward_status;                                                 \
   } while (false)
 
 // NODEWARD_ASSIGN(auto x, Compute()): the value, or return the error.
-#define NODEWARD_ASSIGN(left, expression) \
+#define NODEWARD_ASSIGN(left, expression)                                  \
   NODEWARD_ASSIGN_INNER(NODEWARD_CONCAT(nodeward_result_, __LINE__), left, \
                         expression)
 #define NODEWARD_ASSIGN_INNER(result, left, expression) \

@@ -6,8 +6,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace nodeward::capture {
+namespace {
+
+// With its slash; empty: `path` has none.
+std::string FolderOf(const std::string& path) {
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+}  // namespace
 
 base::StatusOr<std::unique_ptr<NetnsWatch>> NetnsWatch::Create(
     io::Loop& loop, std::function<void()> changed) {
@@ -32,8 +41,8 @@ NetnsWatch::~NetnsWatch() { loop_.Remove(inotify_.get(), this); }
 void NetnsWatch::Watch(const std::set<std::string>& paths) {
   std::set<std::string> wanted;
   for (const std::string& path : paths) {
-    const size_t slash = path.rfind('/');
-    if (slash != std::string::npos) wanted.insert(path.substr(0, slash + 1));
+    std::string folder = FolderOf(path);
+    if (!folder.empty()) wanted.insert(std::move(folder));
   }
   std::erase_if(folders_, [&](const auto& entry) {
     if (wanted.contains(entry.first)) return false;
@@ -47,6 +56,10 @@ void NetnsWatch::Watch(const std::set<std::string>& paths) {
         IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR);
     if (watch >= 0) folders_.emplace(folder, watch);
   }
+}
+
+bool NetnsWatch::Covers(const std::string& path) const {
+  return folders_.contains(FolderOf(path));
 }
 
 void NetnsWatch::OnEvents(uint32_t) {

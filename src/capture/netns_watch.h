@@ -26,6 +26,8 @@ class NetnsWatch final : private io::Watcher {
   // nothing can be watched (/proc), is left out: the caller looks from time to
   // time as well.
   void Watch(const std::set<std::string>& paths);
+  // Would a change at `path` be told?
+  bool Covers(const std::string& path) const;
 
  private:
   NetnsWatch(io::Loop& loop, base::Fd inotify, std::function<void()> changed);

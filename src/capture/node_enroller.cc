@@ -17,6 +17,9 @@ namespace nodeward::capture {
 namespace {
 
 constexpr absl::Duration kTick = absl::Seconds(1);
+// Where changes are told, each namespace is still looked at every so often: a
+// file system may come to lie over a watched folder.
+constexpr size_t kTicksAround = 10;
 constexpr absl::Duration kTurn = absl::Milliseconds(200);
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(500);
 constexpr absl::Duration kLastBackOff = absl::Seconds(10);
@@ -141,10 +144,13 @@ void NodeEnroller::LookAround() {
 void NodeEnroller::Tick() {
   tick_.Set(kTick);
   FindKubelet();
+  ++ticks_;
+  size_t place = 0;
   for (auto& [uid, pod] : pods_) {
-    if (pod.capture != nullptr && !pod.capture->netns().IsAt(pod.netns_path)) {
-      Reconcile(uid, pod);
-    }
+    if (pod.capture == nullptr) continue;
+    const bool due = (place++ + ticks_) % kTicksAround == 0;
+    if (!due && watch_->Covers(pod.netns_path)) continue;
+    if (!pod.capture->netns().IsAt(pod.netns_path)) Reconcile(uid, pod);
   }
 }
 

@@ -105,6 +105,7 @@ class NodeEnroller final : public Enroller {
   bool work_posted_ = false;
   std::vector<uint64_t> known_;  // cookies that a former agent left
   io::Timer tick_;
+  size_t ticks_ = 0;
   // Lives as long as this: callbacks of the engine may come later.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

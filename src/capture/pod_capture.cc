@@ -99,10 +99,13 @@ base::Status PodCapture::AttachLookup() {
 base::Status PodCapture::FillSlots(const Listeners& listeners) {
   const uint64_t cookie = netns_->cookie();
   family_note_.clear();
+  using kernel::Slot;
+  kernel::Hooks& hooks = *node_.hooks;
+  NODEWARD_TRY(hooks.SetListener(cookie, Slot::kHbone, listeners.hbone.get()));
   NODEWARD_TRY(
-      node_.hooks->SetListener(cookie, AF_INET, listeners.inbound4.get()));
+      hooks.SetListener(cookie, Slot::kInbound4, listeners.inbound4.get()));
   if (listeners.inbound6.valid()) {
-    return node_.hooks->SetListener(cookie, AF_INET6, listeners.inbound6.get());
+    return hooks.SetListener(cookie, Slot::kInbound6, listeners.inbound6.get());
   }
   family_note_ =
       "plaintext over IPv6 is refused: the pod's lo has no IPv6 "

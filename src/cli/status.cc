@@ -99,12 +99,16 @@ void PrintPods(std::ostream& out, const Json& pods) {
   table.Print(out);
 }
 
+std::string Uptime(int64_t seconds) {
+  // Abseil writes zero without its unit.
+  return seconds == 0 ? "0s" : absl::FormatDuration(absl::Seconds(seconds));
+}
+
 void PrintAgent(std::ostream& out, const Json& status) {
   Table table;
   table.Add({"node", StrCat(GetString(status, "node"), ", nodeward ",
                             GetString(status, "version", "unknown"), ", up ",
-                            absl::FormatDuration(absl::Seconds(
-                                GetInt(status, "uptime_seconds"))))});
+                            Uptime(GetInt(status, "uptime_seconds")))});
   const std::string why = Joined(GetMember(status, "not_ready"), "; ");
   table.Add({"ready", GetBool(status, "ready")
                           ? "yes"

@@ -20,6 +20,11 @@ constexpr int kKeepAliveProbes = 9;
 
 }  // namespace
 
+void TuneForNetwork(int fd) {
+  io::SetNoDelay(fd);
+  io::SetKeepAlive(fd, kKeepAliveIdle, kKeepAliveInterval, kKeepAliveProbes);
+}
+
 Channel::~Channel() { Close(); }
 
 base::Status Channel::Open(base::Fd fd, bool connecting) {
@@ -27,9 +32,6 @@ base::Status Channel::Open(base::Fd fd, bool connecting) {
   connecting_ = connecting;
   // A new socket has room; whether it has bytes, its first edge tells.
   writable_ = !connecting;
-  io::SetNoDelay(fd_.get());
-  io::SetKeepAlive(fd_.get(), kKeepAliveIdle, kKeepAliveInterval,
-                   kKeepAliveProbes);
   base::Status added = workshop_->loop().Add(fd_.get(), kInterest, this);
   if (!added.ok()) fd_.Reset();
   return added;
@@ -77,13 +79,13 @@ void Channel::Shutdown() { io::FinishWriting(fd_.get()); }
 
 void Channel::Reset() {
   if (closed()) return;
-  workshop_->loop().Remove(fd_.get(), this);
+  workshop_->loop().Forget(this);
   io::ResetAndClose(std::move(fd_));
 }
 
 void Channel::Close() {
   if (closed()) return;
-  workshop_->loop().Remove(fd_.get(), this);
+  workshop_->loop().Forget(this);
   fd_.Reset();
 }
 

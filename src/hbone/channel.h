@@ -24,6 +24,11 @@ class ChannelUser {
   ~ChannelUser() = default;
 };
 
+// Small writes leave at once, and a dead peer is noticed. For sockets that lead
+// out of the pod; what a listening one accepts has it from there (Linux:
+// tcp_create_openreq_child).
+void TuneForNetwork(int fd);
+
 // One TCP connection on its worker's loop, bare (TcpChannel) or under TLS
 // (TlsChannel). Watched edge-triggered, once, for everything.
 //

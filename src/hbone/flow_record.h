@@ -23,7 +23,9 @@ class FlowRecord {
   // Bytes may flow.
   void Open();
   void Close(observe::Outcome outcome, std::string detail, absl::Duration now);
+  bool opened() const { return opened_; }
   bool closed() const { return closed_; }
+  absl::Duration began() const { return began_; }
 
  private:
   observe::FlowSink* const sink_;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "hbone/mesh_view.h"
+#include "hbone/refusal.h"
 #include "hbone/worker.h"
 #include "io/socket.h"
 #include "policy/verdict.h"
@@ -332,6 +333,7 @@ void InboundPlain::Judge() {
 }
 
 void InboundPlain::Abort(Outcome outcome, std::string detail) {
+  client_->Reset();
   Finish(outcome, std::move(detail), true);
 }
 
@@ -345,14 +347,20 @@ void InboundPlain::Finish(Outcome outcome, std::string detail, bool reset) {
     flow.bytes_sent = relay_->bytes_sent();
     flow.bytes_received = relay_->bytes_received();
   }
+  bool captured = captured_;
   if (reset) {
+    if (!client_->closed() && !record_.opened() && tls_ == nullptr) {
+      Refusal::Begin(worker_, pod_, Kind::kInbound, client_->Release(),
+                     worker_->now() - record_.began(),
+                     std::exchange(captured, false) ? &flow.source : nullptr);
+    }
     client_->Reset();
     if (application_ != nullptr) application_->Reset();
   } else {
     client_->Close();
     if (application_ != nullptr) application_->Close();
   }
-  if (captured_) pod_->network().Released(flow.source);
+  if (captured) pod_->network().Released(flow.source);
   record_.Close(outcome, std::move(detail), worker_->now());
   Leave();
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "hbone/channel.h"
 #include "hbone/pod.h"
 #include "hbone/worker.h"
 #include "io/socket.h"
@@ -31,6 +32,8 @@ Listener::Listener(Worker* worker, Pod* pod, int fd, Kind kind)
 Listener::~Listener() { Stop(); }
 
 void Listener::Start() {
+  TuneForNetwork(fd_);
+  if (kind_ == Kind::kOutbound) io::SkipPacing(fd_);
   // Level-triggered: a batch that was cut short is told of again.
   const base::Status added =
       worker_->workshop().loop().Add(fd_, EPOLLIN | EPOLLEXCLUSIVE, this);

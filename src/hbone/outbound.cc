@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "hbone/baggage.h"
 #include "hbone/mesh_view.h"
+#include "hbone/refusal.h"
 #include "hbone/worker.h"
 #include "io/socket.h"
 
@@ -33,7 +34,6 @@ Outbound::Outbound(Worker* worker, Pod* pod, const base::Endpoint& peer)
               worker->now()),
       application_(&worker->workshop(), this),
       pick_(worker->Random()),
-      began_(worker->now()),
       deadline_(worker->workshop().loop(), [this] { OnDeadline(); }) {
   record_.flow().source = peer;
   record_.flow().source_workload = pod->workload();
@@ -66,8 +66,14 @@ void Outbound::Decide() {
     return Wait(worker_->options().hold, Outcome::kNoRoute,
                 "the pod itself is not known yet");
   }
-  route_ = policy::RouteTo(worker_->mesh()->snapshot(), destination_,
-                           worker_->InMeshCidrs(destination_.address), pick_);
+  route_ = RouteTo(destination_);
+  if (route_.kind == policy::Route::Kind::kPlaintext &&
+      route_.service != nullptr && route_.workload == nullptr) {
+    // An EndpointSlice may name a pod of the mesh before the pod is known.
+    auto service = std::move(route_.service);
+    route_ = RouteTo(route_.address);
+    route_.service = std::move(service);
+  }
   observe::Flow& flow = record_.flow();
   flow.source_workload = pod_->workload();
   flow.upstream = route_.address;
@@ -85,9 +91,14 @@ void Outbound::Decide() {
   }
 }
 
+policy::Route Outbound::RouteTo(const base::Endpoint& destination) const {
+  return policy::RouteTo(worker_->mesh()->snapshot(), destination,
+                         worker_->InMeshCidrs(destination.address), pick_);
+}
+
 void Outbound::Wait(absl::Duration limit, Outcome outcome,
                     std::string missing) {
-  const absl::Duration left = began_ + limit - worker_->now();
+  const absl::Duration left = record_.began() + limit - worker_->now();
   if (left <= absl::ZeroDuration()) {
     return Finish(outcome, std::move(missing), true);
   }
@@ -175,6 +186,7 @@ void Outbound::Dial() {
   base::Status status = fd.status();
   if (status.ok()) status = io::StartConnect(fd->get(), route_.address);
   if (status.ok()) {
+    TuneForNetwork(fd->get());
     upstream_ = std::make_unique<TcpChannel>(&worker_->workshop(), this);
     status = upstream_->Open(*std::move(fd), true);
   }
@@ -290,9 +302,7 @@ void Outbound::JudgeTunnel() {
 }
 
 void Outbound::JudgePlaintext() {
-  const policy::Route now =
-      policy::RouteTo(worker_->mesh()->snapshot(), route_.address,
-                      worker_->InMeshCidrs(route_.address.address), pick_);
+  const policy::Route now = RouteTo(route_.address);
   if (now.kind == policy::Route::Kind::kTunnel) {
     Finish(Outcome::kPolicyChanged, "the destination has joined the mesh",
            true);
@@ -300,6 +310,7 @@ void Outbound::JudgePlaintext() {
 }
 
 void Outbound::Abort(Outcome outcome, std::string detail) {
+  application_.Reset();
   Finish(outcome, std::move(detail), true);
 }
 
@@ -327,6 +338,10 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
     flow.bytes_received = relay_->bytes_received();
   }
   if (reset) {
+    if (!application_.closed() && !record_.opened()) {
+      Refusal::Begin(worker_, pod_, Kind::kOutbound, application_.Release(),
+                     worker_->now() - record_.began(), nullptr);
+    }
     application_.Reset();
     if (upstream_ != nullptr) upstream_->Reset();
   } else {

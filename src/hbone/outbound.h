@@ -48,6 +48,7 @@ class Outbound final : public Member,
   };
 
   void Start(base::Fd fd);
+  policy::Route RouteTo(const base::Endpoint& destination) const;
   void Decide();
   // Waits for what `missing` says, for `limit` since the beginning.
   void Wait(absl::Duration limit, observe::Outcome outcome,
@@ -80,7 +81,6 @@ class Outbound final : public Member,
   policy::Route route_;
   base::Endpoint destination_;
   const uint64_t pick_;
-  const absl::Duration began_;
   bool retried_ = false;
   io::Timer deadline_;
   observe::Outcome deadline_outcome_ = observe::Outcome::kNoRoute;

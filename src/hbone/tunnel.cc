@@ -35,6 +35,7 @@ Tunnel::~Tunnel() = default;
 
 base::Status Tunnel::Start(base::Fd fd) {
   const bool client = role_ == http::Role::kClient;
+  if (client) TuneForNetwork(fd.get());
   NODEWARD_TRY(channel_.Open(std::move(fd), client));
   connected_ = !client;
   timer_.Set(client ? options_.connect_timeout : options_.handshake_timeout);

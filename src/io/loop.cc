@@ -63,6 +63,10 @@ base::Status Loop::Modify(int fd, uint32_t events, Watcher* watcher) {
 
 void Loop::Remove(int fd, Watcher* watcher) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  Forget(watcher);
+}
+
+void Loop::Forget(Watcher* watcher) {
   for (Ready& ready : ready_) {
     if (ready.watcher == watcher) ready.watcher = nullptr;
   }

@@ -44,6 +44,9 @@ class Loop {
   // After this `watcher` hears no more, not even of events already fetched.
   // Call it before closing the descriptor.
   void Remove(int fd, Watcher* watcher);
+  // The same for a descriptor that the caller closes before it returns to the
+  // loop, without a system call: closing takes it out.
+  void Forget(Watcher* watcher);
 
   // Runs until Stop. Call once.
   void Run();

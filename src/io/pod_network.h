@@ -28,8 +28,8 @@ class PodNetwork {
 
   // A non-blocking TCP socket in the pod's namespace bound to `client` (the
   // connection's true source) that reaches the pod's own application at
-  // `application` past the inbound capture. The source port is chosen so that it
-  // is none of a captured connection from the same client (see
+  // `application` past the inbound capture. The source port is chosen so that
+  // it is none of a captured connection from the same client (see
   // CapturedConnection). Already connecting; await writability, then
   // io::ConnectResult. An EADDRNOTAVAIL is retried inside.
   virtual base::StatusOr<base::Fd> ConnectOnward(

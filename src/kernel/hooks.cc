@@ -47,9 +47,9 @@ class KernelHooks final : public Hooks {
   base::Status AttachLookup(uint64_t cookie, int netns_fd) override {
     return inbound_->Attach(cookie, netns_fd);
   }
-  base::Status SetListener(uint64_t cookie, int family,
+  base::Status SetListener(uint64_t cookie, Slot slot,
                            int listener_fd) override {
-    return inbound_->SetListener(cookie, family, listener_fd);
+    return inbound_->SetListener(cookie, slot, listener_fd);
   }
   base::Status DetachLookup(uint64_t cookie) override {
     return inbound_->Detach(cookie);

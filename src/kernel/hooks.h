@@ -25,6 +25,10 @@ namespace nodeward::kernel {
 
 enum class Action { kCapture, kRefuse };
 
+// The agent's listeners in a pod that the kernel chooses from. kHbone is one
+// socket for both families.
+enum class Slot { kInbound4, kInbound6, kHbone };
+
 // One address that the mesh serves.
 struct Destination {
   base::IpAddress address;
@@ -65,9 +69,9 @@ class Hooks {
   // Attaches the sk_lookup program to the namespace (or adopts and updates the
   // pinned link) with an empty slot: inbound is closed from here on.
   virtual base::Status AttachLookup(uint64_t cookie, int netns_fd) = 0;
-  // Puts a listener into the slot of its family (AF_INET, AF_INET6): captured
-  // connections go there. Replaces a former one atomically.
-  virtual base::Status SetListener(uint64_t cookie, int family,
+  // Puts a listener into a slot: what is captured goes there. Replaces a former
+  // one atomically.
+  virtual base::Status SetListener(uint64_t cookie, Slot slot,
                                    int listener_fd) = 0;
   virtual base::Status DetachLookup(uint64_t cookie) = 0;
   // Outbound capture on (last step of enrolment) and off (first of leaving).

@@ -16,6 +16,7 @@
 #include "kernel/pin.h"
 #include "kernel/verifier_log.h"
 #include "lookup.skel.h"
+#include "nodeward/abi/capture.h"
 
 namespace nodeward::kernel {
 namespace {
@@ -24,6 +25,30 @@ Attachment ToNetns(uint64_t cookie, int netns_fd) {
   return {.target = netns_fd,
           .hook = BPF_SK_LOOKUP,
           .name = base::StrCat("lookup to netns ", cookie)};
+}
+
+uint32_t KeyOf(Slot slot) {
+  switch (slot) {
+    case Slot::kInbound4:
+      return NODEWARD_SLOT_INBOUND4;
+    case Slot::kInbound6:
+      return NODEWARD_SLOT_INBOUND6;
+    case Slot::kHbone:
+      return NODEWARD_SLOT_HBONE;
+  }
+  return NODEWARD_SLOT_MAX;
+}
+
+std::string_view NameOf(Slot slot) {
+  switch (slot) {
+    case Slot::kInbound4:
+      return "IPv4";
+    case Slot::kInbound6:
+      return "IPv6";
+    case Slot::kHbone:
+      return "HBONE";
+  }
+  return "unknown";
 }
 
 uint32_t InodeOf(int fd) {
@@ -116,19 +141,17 @@ base::Status Inbound::AttachAgain(uint64_t cookie, int netns_fd) {
   return base::OkStatus();
 }
 
-base::Status Inbound::SetListener(uint64_t cookie, int family,
-                                  int listener_fd) {
+base::Status Inbound::SetListener(uint64_t cookie, Slot slot, int listener_fd) {
   auto found = listeners_.find(cookie);
   if (found == listeners_.end())
     return absl::FailedPreconditionError(base::StrCat(
         "set the listener of netns ", cookie, ": lookup is not attached"));
-  uint32_t slot = family == AF_INET6 ? 1 : 0;
+  const uint32_t key = KeyOf(slot);
   uint64_t value = listener_fd;
-  if (bpf_map_update_elem(found->second.get(), &slot, &value, BPF_ANY) == 0)
+  if (bpf_map_update_elem(found->second.get(), &key, &value, BPF_ANY) == 0)
     return base::OkStatus();
-  return base::ErrnoStatus(errno,
-                           base::StrCat("set the ", slot ? "IPv6" : "IPv4",
-                                        " listener of netns ", cookie));
+  return base::ErrnoStatus(errno, base::StrCat("set the ", NameOf(slot),
+                                               " listener of netns ", cookie));
 }
 
 base::Status Inbound::Detach(uint64_t cookie) {

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "base/fd.h"
 #include "base/status.h"
+#include "kernel/hooks.h"
 #include "kernel/link.h"
 #include "kernel/object.h"
 
@@ -24,7 +25,7 @@ class Inbound {
                                       const std::string& directory);
 
   base::Status Attach(uint64_t cookie, int netns_fd);
-  base::Status SetListener(uint64_t cookie, int family, int listener_fd);
+  base::Status SetListener(uint64_t cookie, Slot slot, int listener_fd);
   base::Status Detach(uint64_t cookie);
   // Pods that have something pinned.
   std::vector<uint64_t> Pods() const;

@@ -28,6 +28,11 @@ TEST(IpAddressTest, RefusesWhatIsNoAddress) {
   }
 }
 
+TEST(IpAddressTest, RefusesWhatFollowsANul) {
+  EXPECT_FALSE(IpAddress::Parse(std::string_view("10.0.0.1\0.evil", 14)).ok());
+  EXPECT_FALSE(IpAddress::Parse(std::string_view("fd00::1\0", 8)).ok());
+}
+
 TEST(IpAddressTest, AMappedAddressIsItsIpv4) {
   EXPECT_EQ(Ip("::ffff:10.0.0.1"), Ip("10.0.0.1"));
   EXPECT_TRUE(Ip("::ffff:10.0.0.1").is_v4());

@@ -20,9 +20,12 @@ class FakeHooks : public kernel::Hooks {
   base::Status AttachLookup(uint64_t cookie, int) override {
     return Step("AttachLookup", [&] { lookups.insert(cookie); });
   }
-  base::Status SetListener(uint64_t cookie, int family, int fd) override {
-    return Step(family == AF_INET ? "SetListener4" : "SetListener6", [&] {
-      slots[{cookie, family}] = fd;
+  base::Status SetListener(uint64_t cookie, kernel::Slot slot,
+                           int fd) override {
+    static constexpr const char* kSteps[] = {"SetListener4", "SetListener6",
+                                             "SetListenerHbone"};
+    return Step(kSteps[static_cast<int>(slot)], [&] {
+      slots[{cookie, slot}] = fd;
     });
   }
   base::Status DetachLookup(uint64_t cookie) override {
@@ -117,7 +120,7 @@ class FakeHooks : public kernel::Hooks {
   std::vector<std::string> steps;
   std::set<std::string> failing;
   std::set<uint64_t> lookups, forgotten;
-  std::map<std::pair<uint64_t, int>, int> slots;
+  std::map<std::pair<uint64_t, kernel::Slot>, int> slots;
   std::map<uint64_t, std::string> connects;
   std::map<uint64_t, std::pair<int, bool>> probes;  // ifindex, closed
   std::map<uint64_t, std::vector<base::Endpoint>> probe_ports;

@@ -13,11 +13,12 @@ namespace {
 std::vector<uint8_t> AttributeBytes(uint16_t type,
                                     const std::vector<uint8_t>& value) {
   const auto length = static_cast<uint16_t>(4 + value.size());
-  std::vector<uint8_t> bytes = {
-      static_cast<uint8_t>(length), static_cast<uint8_t>(length >> 8),
-      static_cast<uint8_t>(type), static_cast<uint8_t>(type >> 8)};
-  bytes.insert(bytes.end(), value.begin(), value.end());
-  bytes.resize((bytes.size() + 3) / 4 * 4);
+  std::vector<uint8_t> bytes((length + 3) / 4 * 4);
+  bytes[0] = static_cast<uint8_t>(length);
+  bytes[1] = static_cast<uint8_t>(length >> 8);
+  bytes[2] = static_cast<uint8_t>(type);
+  bytes[3] = static_cast<uint8_t>(type >> 8);
+  std::copy(value.begin(), value.end(), bytes.begin() + 4);
   return bytes;
 }
 

@@ -47,8 +47,9 @@ TEST_F(PodCaptureTest, InboundFirstOutboundLast) {
   const base::Status status = Enrol();
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_THAT(Steps(),
-              ElementsAre("AttachLookup", "SetListener4", "SetListener6",
-                          "SetProbePorts", "AttachProbe", "EnableConnect"));
+              ElementsAre("AttachLookup", "SetListenerHbone", "SetListener4",
+                          "SetListener6", "SetProbePorts", "AttachProbe",
+                          "EnableConnect"));
   EXPECT_TRUE(capture_->enrolled());
   EXPECT_TRUE(Steered());
   EXPECT_EQ(capture_->host_interface(), "v2");
@@ -75,7 +76,8 @@ TEST_F(PodCaptureTest, UpdateWritesOnlyWhatChanged) {
 }
 
 TEST_F(PodCaptureTest, BeforeTheEngineHasItEachStepMayFailAndBeTriedAgain) {
-  for (const char* step : {"AttachLookup", "SetListener4", "SetListener6"}) {
+  for (const char* step :
+       {"AttachLookup", "SetListenerHbone", "SetListener4", "SetListener6"}) {
     hooks_->Fail(step);
     const base::Status status = Enrol();
     EXPECT_THAT(std::string(status.message()), HasSubstr(step));
@@ -119,8 +121,8 @@ TEST_F(PodCaptureTest, SealClosesInAndOutButNotToProbes) {
                                    "AttachProbe(closed)", "EnableConnect"));
   EXPECT_EQ(ReadByte(client.get()), -1);
   ASSERT_TRUE(Enrol().ok());
-  EXPECT_THAT(Steps(),
-              ElementsAre("SetListener4", "SetListener6", "AttachProbe"));
+  EXPECT_THAT(Steps(), ElementsAre("SetListenerHbone", "SetListener4",
+                                   "SetListener6", "AttachProbe"));
 }
 
 TEST_F(PodCaptureTest, DrainTakesOutboundAwayFirstAndKeepsTheSteering) {
@@ -154,8 +156,8 @@ TEST_F(PodCaptureTest, PodWithoutIpv6SaysSoOnlyThatItIsRefused) {
   PodCapture capture(node_, "four", four.ptr());
   ASSERT_TRUE(capture.Enrol(WorkloadOf(four, "four"), *snapshot_).ok());
   EXPECT_THAT(Steps(),
-              ElementsAre("AttachLookup", "SetListener4", "SetProbePorts",
-                          "AttachProbe", "EnableConnect"));
+              ElementsAre("AttachLookup", "SetListenerHbone", "SetListener4",
+                          "SetProbePorts", "AttachProbe", "EnableConnect"));
   EXPECT_EQ(hooks_->connects[four.netns().cookie()], "10.77.0.4 -");
 }
 

@@ -390,6 +390,28 @@ TEST_F(PathTest, UnknownMeshAddressesAreHeldAndNothingIsSent) {
   EXPECT_EQ(nobody.accepted(), 0);
 }
 
+TEST_F(PathTest, AServiceDoesNotLeadToAnUnknownMeshAddressInPlaintext) {
+  options.mesh_cidrs = {*base::Cidr::Parse("127.0.0.0/16")};
+  options.hold = absl::Milliseconds(50);
+  Begin();
+  TestPod late = MakePod("late");
+  workloads.pop_back();           // its EndpointSlice came first
+  Server nobody(At(late), Echo);  // plaintext would arrive here
+  auto service = std::make_shared<model::Service>();
+  service->name = "early";
+  service->name_space = "full";
+  service->cluster_ips = {*base::IpAddress::Parse("127.200.0.2")};
+  service->ports.push_back({"", 80, {}, false, {{At(late), nullptr}}});
+  services = {service};
+  Publish();
+  Tcp tcp = Connect(client, {service->cluster_ips[0], 80});
+  EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+  const auto flow = a().flows.AwaitClosed(Outcome::kNoRoute);
+  ASSERT_TRUE(flow.has_value());
+  EXPECT_EQ(flow->service, service);
+  EXPECT_EQ(nobody.accepted(), 0);
+}
+
 TEST_F(PathTest, WhatStaysUnknownIsReset) {
   options.mesh_cidrs = {*base::Cidr::Parse("127.0.0.0/16")};
   options.hold = absl::Milliseconds(50);

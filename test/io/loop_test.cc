@@ -94,9 +94,8 @@ TEST_F(LoopTest, ManyTimersKeepTheirOrder) {
   std::vector<int> fired;
   for (int i = 0; i < 200; ++i) {
     const int slot = (i * 73) % 200;
-    timers.push_back(std::make_unique<Timer>(*loop_, [&fired, slot] {
-      fired.push_back(slot);
-    }));
+    timers.push_back(std::make_unique<Timer>(
+        *loop_, [&fired, slot] { fired.push_back(slot); }));
     timers.back()->Set(absl::Microseconds(100 * slot));
   }
   // Every third is taken out of the middle of the heap.
@@ -135,6 +134,24 @@ TEST_F(LoopTest, RemoveSilencesEventsAlreadyFetched) {
   RunWithin(absl::Seconds(20));
   EXPECT_EQ(heard, 1);
   for (const int fd : {a[0], a[1], b[0], b[1]}) close(fd);
+}
+
+TEST_F(LoopTest, WhoForgetsAndClosesHearsNoMore) {
+  int a[2], b[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
+  ASSERT_EQ(write(a[1], "x", 1), 1);
+  ASSERT_EQ(write(b[1], "x", 1), 1);
+  int gone_heard = 0;
+  Recorder gone([&](uint32_t) { ++gone_heard; });
+  ASSERT_TRUE(loop_->Add(a[0], EPOLLIN, &gone).ok());
+  loop_->Forget(&gone);
+  close(a[0]);
+  Recorder last([&](uint32_t) { loop_->Stop(); });
+  ASSERT_TRUE(loop_->Add(b[0], EPOLLIN, &last).ok());
+  RunWithin(absl::Seconds(20));
+  EXPECT_EQ(gone_heard, 0);
+  for (const int fd : {a[1], b[0], b[1]}) close(fd);
 }
 
 TEST_F(LoopTest, DeferredWorkRunsAfterTheCallbacksOfTheRound) {

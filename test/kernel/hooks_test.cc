@@ -48,7 +48,8 @@ class HooksTest : public ::testing::Test {
     uint64_t cookie = pod_.netns.cookie();
     Hooks& hooks = *agent.hooks;
     ASSERT_TRUE(hooks.AttachLookup(cookie, pod_.netns.fd()).ok());
-    ASSERT_TRUE(hooks.SetListener(cookie, AF_INET, agent.inbound.get()).ok());
+    ASSERT_TRUE(
+        hooks.SetListener(cookie, Slot::kInbound4, agent.inbound.get()).ok());
     ASSERT_TRUE(hooks.AttachProbe(cookie, pod_.ifindex, false).ok());
     ASSERT_TRUE(hooks.SetProbePorts(cookie, {{pod_.v4, 80}}).ok());
     ASSERT_TRUE(

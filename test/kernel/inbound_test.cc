@@ -38,14 +38,14 @@ class InboundTest : public ::testing::Test {
         hooks_->AttachLookup(pod_.netns.cookie(), pod_.netns.fd());
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
-  void SetListener(int family, int fd) {
-    base::Status status = hooks_->SetListener(pod_.netns.cookie(), family, fd);
+  void SetListener(Slot slot, int fd) {
+    base::Status status = hooks_->SetListener(pod_.netns.cookie(), slot, fd);
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
   void AttachWithListeners() {
     Attach();
-    SetListener(AF_INET, inbound4_.get());
-    SetListener(AF_INET6, inbound6_.get());
+    SetListener(Slot::kInbound4, inbound4_.get());
+    SetListener(Slot::kInbound6, inbound6_.get());
   }
   uint64_t Counter(const std::string& name) {
     return hooks_->Counters().at(name);
@@ -89,14 +89,23 @@ TEST_F(InboundTest, CapturesAnyPortForBothFamilies) {
   EXPECT_EQ(Counter("lookup_captured"), 4u);
 }
 
-TEST_F(InboundTest, HbonePortReachesItsRealListener) {
+TEST_F(InboundTest, HbonePortReachesTheSlotForBothFamilies) {
   base::Fd hbone = test::Listen(pod_.netns, At("[::]:15008"));
   AttachWithListeners();
+  SetListener(Slot::kHbone, hbone.get());
   EXPECT_EQ(Dial(client_.netns, {pod_.v4, 15008}).error, 0);
   EXPECT_EQ(Dial(client_.netns, {pod_.v6, 15008}).error, 0);
   EXPECT_TRUE(test::Accept(hbone.get()).valid());
   EXPECT_TRUE(test::Accept(hbone.get()).valid());
   EXPECT_EQ(Counter("lookup_hbone"), 2u);
+}
+
+TEST_F(InboundTest, ApplicationOnTheHbonePortIsNotReached) {
+  base::Fd squatter = test::Listen(pod_.netns, At("[::]:15008"));
+  AttachWithListeners();
+  EXPECT_EQ(Dial(client_.netns, {pod_.v4, 15008}).error, ECONNREFUSED);
+  EXPECT_EQ(Dial(client_.netns, {pod_.v6, 15008}).error, ECONNREFUSED);
+  EXPECT_FALSE(test::HasConnection(squatter.get()));
 }
 
 TEST_F(InboundTest, ThePodReachesItself) {
@@ -112,6 +121,7 @@ TEST_F(InboundTest, ThePodReachesItself) {
 
 TEST_F(InboundTest, OnwardSocketWithTheClientsAddressReachesTheApplication) {
   AttachWithListeners();
+  pod_.netns.Sh("echo cubic > /proc/sys/net/ipv4/tcp_congestion_control");
   pod_.netns.Sh(
       "ip rule add fwmark 0x111 lookup 111; ip route add local default dev lo "
       "table 111; echo 1 > /proc/sys/net/ipv4/tcp_fwmark_accept");
@@ -124,14 +134,15 @@ TEST_F(InboundTest, OnwardSocketWithTheClientsAddressReachesTheApplication) {
   ASSERT_EQ(test::Connect(fd.get(), {pod_.v4, 80}), 0);
   base::Fd seen = test::Accept(app_.get());
   EXPECT_EQ(test::Peer(seen.get()).address, client_.v4);
+  EXPECT_EQ(test::CongestionControl(seen.get()), "reno");
 }
 
 TEST_F(InboundTest, TheSlotAndNotTheReusePortGroupChooses) {
   base::Fd old_one = test::Listen(pod_.netns, At("127.0.0.1:15106"), "", true);
   base::Fd new_one = test::Listen(pod_.netns, At("127.0.0.1:15106"), "", true);
   Attach();
-  SetListener(AF_INET, old_one.get());
-  SetListener(AF_INET, new_one.get());
+  SetListener(Slot::kInbound4, old_one.get());
+  SetListener(Slot::kInbound4, new_one.get());
   for (int i = 0; i < 32; ++i)
     ASSERT_EQ(Dial(client_.netns, {pod_.v4, 80}).error, 0);
   EXPECT_FALSE(test::HasConnection(old_one.get()));
@@ -147,7 +158,7 @@ TEST_F(InboundTest, ClosedListenerLeavesItsSlotClosed) {
 
 TEST_F(InboundTest, ListenerOfTheWrongFamilyIsClosedToo) {
   Attach();
-  SetListener(AF_INET6, inbound4_.get());
+  SetListener(Slot::kInbound6, inbound4_.get());
   EXPECT_EQ(Dial(client_.netns, {pod_.v6, 80}).error, ECONNREFUSED);
   EXPECT_FALSE(test::HasConnection(app_.get()));
   EXPECT_EQ(Counter("lookup_failed"), 1u);
@@ -171,7 +182,8 @@ TEST_F(InboundTest, DetachIsFineWhenNothingIsThere) {
 }
 
 TEST_F(InboundTest, ListenerWithoutLookupIsAnError) {
-  base::Status status = hooks_->SetListener(4711, AF_INET, inbound4_.get());
+  base::Status status =
+      hooks_->SetListener(4711, Slot::kInbound4, inbound4_.get());
   EXPECT_THAT(status.ToString(), ::testing::HasSubstr("netns 4711"));
 }
 
@@ -189,7 +201,8 @@ TEST_F(InboundTest, PodsDoNotShareTheirSlots) {
       hooks_->AttachLookup(client_.netns.cookie(), client_.netns.fd()).ok());
   base::Fd other = test::Listen(client_.netns, At("127.0.0.1:15006"));
   ASSERT_TRUE(
-      hooks_->SetListener(client_.netns.cookie(), AF_INET, other.get()).ok());
+      hooks_->SetListener(client_.netns.cookie(), Slot::kInbound4, other.get())
+          .ok());
   EXPECT_EQ(Dial(node_.netns(), {client_.v4, 80}).error, 0);
   EXPECT_TRUE(test::HasConnection(other.get()));
   EXPECT_FALSE(test::HasConnection(inbound4_.get()));

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <cstring>
+#include <utility>
 
 #include "base/handle.h"
 #include "kernel/address.h"
@@ -32,8 +33,10 @@ class LookupProgramTest : public ::testing::Test {
     ASSERT_EQ(lookup_bpf::load(program_.get()), 0);
     listener4_ = test::Listen(netns_, At("127.0.0.1:15006"));
     listener6_ = test::Listen(netns_, At("[::1]:15006"));
-    Fill(0, listener4_.get());
-    Fill(1, listener6_.get());
+    hbone_ = test::Listen(netns_, At("[::]:15008"));
+    Fill(NODEWARD_SLOT_INBOUND4, listener4_.get());
+    Fill(NODEWARD_SLOT_INBOUND6, listener6_.get());
+    Fill(NODEWARD_SLOT_HBONE, hbone_.get());
   }
 
   void Fill(uint32_t slot, uint64_t fd) {
@@ -99,7 +102,7 @@ class LookupProgramTest : public ::testing::Test {
                        peer6_ = At("[fd00::9]:4000");
   test::Netns netns_;
   base::Handle<lookup_bpf, lookup_bpf::destroy> program_;
-  base::Fd listener4_, listener6_;
+  base::Fd listener4_, listener6_, hbone_;
 };
 
 TEST_F(LookupProgramTest, GivesTheListenerOfTheFamily) {
@@ -112,39 +115,47 @@ TEST_F(LookupProgramTest, GivesTheListenerOfTheFamily) {
 }
 
 TEST_F(LookupProgramTest, DropsWithoutListener) {
-  Empty(0);
+  Empty(NODEWARD_SLOT_INBOUND4);
   EXPECT_EQ(Run(pod4_, peer4_).action, SK_DROP);
   EXPECT_EQ(Run(pod6_, peer6_).action, SK_PASS);
-  Empty(1);
+  Empty(NODEWARD_SLOT_INBOUND6);
   EXPECT_EQ(Run(pod6_, peer6_).action, SK_DROP);
 }
 
-TEST_F(LookupProgramTest, PassesHboneWithoutChoosing) {
-  Verdict v = Run({pod4_.address, 15008}, peer4_);
-  EXPECT_EQ(v.action, SK_PASS);
-  EXPECT_EQ(v.socket, 0u);
-  // Also with nobody at home: it is a real listener's port.
-  Empty(0);
-  EXPECT_EQ(Run({pod4_.address, 15008}, peer4_).action, SK_PASS);
+TEST_F(LookupProgramTest, GivesTheHboneListenerForBothFamilies) {
+  for (const auto& [pod, peer] :
+       {std::pair(pod4_, peer4_), std::pair(pod6_, peer6_)}) {
+    const Verdict v = Run({pod.address, 15008}, peer);
+    EXPECT_EQ(v.action, SK_PASS);
+    EXPECT_EQ(v.socket, CookieOf(hbone_.get()));
+  }
+}
+
+TEST_F(LookupProgramTest, DropsHboneWithoutListenerExemptOrNot) {
+  Empty(NODEWARD_SLOT_HBONE);
+  EXPECT_EQ(Run({pod4_.address, 15008}, peer4_).action, SK_DROP);
+  Exempt({pod4_.address, 15008}, peer4_, 0);
+  EXPECT_EQ(Run({pod4_.address, 15008}, peer4_).action, SK_DROP);
+  EXPECT_EQ(Run(pod4_, peer4_).action, SK_PASS);
 }
 
 TEST_F(LookupProgramTest, PassesThePodToItself) {
-  Empty(0);
-  Empty(1);
+  Empty(NODEWARD_SLOT_INBOUND4);
+  Empty(NODEWARD_SLOT_INBOUND6);
   EXPECT_EQ(Run(pod4_, {pod4_.address, 9}).action, SK_PASS);
   EXPECT_EQ(Run(pod6_, {pod6_.address, 9}).action, SK_PASS);
 }
 
 TEST_F(LookupProgramTest, ComparesWholeIpv6Addresses) {
-  Empty(1);
+  Empty(NODEWARD_SLOT_INBOUND6);
   for (const char* near :
        {"[fd01::5]:9", "[fd00:0:1::5]:9", "[fd00::1:0:0:5]:9", "[fd00::6]:9"})
     EXPECT_EQ(Run(pod6_, At(near)).action, SK_DROP) << near;
 }
 
 TEST_F(LookupProgramTest, PassesWhatIsExempt) {
-  Empty(0);
-  Empty(1);
+  Empty(NODEWARD_SLOT_INBOUND4);
+  Empty(NODEWARD_SLOT_INBOUND6);
   Exempt(pod4_, peer4_, 0);
   Exempt(pod6_, peer6_, 0);
   EXPECT_EQ(Run(pod4_, peer4_).action, SK_PASS);
@@ -154,7 +165,7 @@ TEST_F(LookupProgramTest, PassesWhatIsExempt) {
 }
 
 TEST_F(LookupProgramTest, ExemptionIsForThatTupleAlone) {
-  Empty(0);
+  Empty(NODEWARD_SLOT_INBOUND4);
   Exempt(pod4_, peer4_, 0);
   EXPECT_EQ(Run(pod4_, {peer4_.address, 4001}).action, SK_DROP);
   EXPECT_EQ(Run({pod4_.address, 81}, peer4_).action, SK_DROP);
@@ -162,19 +173,19 @@ TEST_F(LookupProgramTest, ExemptionIsForThatTupleAlone) {
 }
 
 TEST_F(LookupProgramTest, ExemptionIsForThatPodAlone) {
-  Empty(0);
+  Empty(NODEWARD_SLOT_INBOUND4);
   Exempt(pod4_, peer4_, 0, kCookie + 1);
   EXPECT_EQ(Run(pod4_, peer4_).action, SK_DROP);
 }
 
 TEST_F(LookupProgramTest, ExemptionEnds) {
-  Empty(0);
+  Empty(NODEWARD_SLOT_INBOUND4);
   Exempt(pod4_, peer4_, NODEWARD_EXEMPT_NANOSECONDS + 1);
   EXPECT_EQ(Run(pod4_, peer4_).action, SK_DROP);
 }
 
 TEST_F(LookupProgramTest, LeavesUdpAlone) {
-  Empty(0);
+  Empty(NODEWARD_SLOT_INBOUND4);
   EXPECT_EQ(Run(pod4_, peer4_, IPPROTO_UDP).action, SK_PASS);
 }
 
@@ -184,7 +195,7 @@ TEST_F(LookupProgramTest, CountsEveryVerdict) {
   Run(pod4_, {pod4_.address, 9});
   Exempt(pod4_, peer4_, 0);
   Run(pod4_, peer4_);
-  Empty(1);
+  Empty(NODEWARD_SLOT_INBOUND6);
   Run(pod6_, peer6_);
   for (uint32_t which :
        {NODEWARD_COUNT_LOOKUP_CAPTURED, NODEWARD_COUNT_LOOKUP_HBONE,

@@ -100,6 +100,14 @@ struct nodeward_endpoint {
 };
 NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_endpoint) == 24, "endpoint");
 
+/* Map `listeners` (sockmap, one a pod): the agent's, index: */
+enum nodeward_slot {
+  NODEWARD_SLOT_INBOUND4,
+  NODEWARD_SLOT_INBOUND6,
+  NODEWARD_SLOT_HBONE, /* both families */
+  NODEWARD_SLOT_MAX
+};
+
 /*
  * Map `exempt` (LRU): tuple of a probe's connection as the pod sees it (local:
  * the pod's end) -> CLOCK_MONOTONIC nanoseconds at the SYN. Honoured 5 s.
