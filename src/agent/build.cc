@@ -28,6 +28,7 @@ base::Status Agent::Build() {
       issuer_, pki::EmbeddedCa::Open({.folder = config_.embedded_ca,
                                       .trust_domain = config_.trust_domain}));
   refresh_ = std::make_unique<io::Timer>(*loop_, [this] { Refresh(); });
+  trim_ = std::make_unique<io::Timer>(*loop_, [this] { TrimHeap(); });
   NODEWARD_TRY(BuildDataPath());
   NODEWARD_TRY(BuildAdmin());
   NODEWARD_ASSIGN(

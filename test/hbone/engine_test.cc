@@ -301,7 +301,9 @@ TEST_F(PathTest, ThePeerMustBeTheWorkloadsIdentity) {
   snapshot->trust_domain = "cluster.local";
   snapshot->workloads = {client.workload, other};
   snapshot->Finish();
-  a().engine->SetSnapshot(snapshot, nullptr);
+  absl::Notification known;
+  a().engine->SetSnapshot(snapshot, [&] { known.Notify(); });
+  ASSERT_TRUE(known.WaitForNotificationWithTimeout(absl::Seconds(30)));
   Tcp tcp = Connect(client, At(server));
   ASSERT_TRUE(tcp.Send("secret"));
   EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
