@@ -12,6 +12,7 @@
 #include <linux/errno.h>
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/tcp.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -305,16 +306,32 @@ inline_step struct nodeward_tuple tuple_of(struct bpf_sock_ops *ctx) {
 }
 
 /*
+ * Both connections of the application to the agent run over lo, where the
+ * system's congestion control (bbr) would only pace: a timer for every burst.
+ * It is not started yet when this is called.
+ * Without Reno things are as they were, hence the result does not matter.
+ */
+inline_step void skip_pacing(struct bpf_sock_ops *ctx) {
+  char reno[4] = {'r', 'e', 'n', 'o'};
+  bpf_setsockopt(ctx, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno));
+}
+
+/*
  * Runs before the handshake's ACK leaves, so the entry is there when the agent
  * accepts. It is the agent who deletes it: at TCP_CLOSE it would be too early
  * for a client that sends and closes at once.
  */
 SEC("sockops")
 int publish(struct bpf_sock_ops *ctx) {
-  if (ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) return 1;
   struct bpf_sock *sk = ctx->sk;
   if (!sk) /* null: a request socket, which never connects */
     return 1;
+  if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+    /* The application's end of the agent's onward connection. */
+    if (sk->mark == NODEWARD_MARK_ONWARD) skip_pacing(ctx);
+    return 1;
+  }
+  if (ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) return 1;
   struct nodeward_endpoint *to = bpf_sk_storage_get(&originals, sk, 0, 0);
   if (!to) /* null: not redirected */
     return 1;
@@ -323,6 +340,7 @@ int publish(struct bpf_sock_ops *ctx) {
     count(NODEWARD_COUNT_FLOW_LOST);
   else
     count(NODEWARD_COUNT_FLOW_PUBLISHED);
+  skip_pacing(ctx);
   return 1;
 }
 

@@ -21,8 +21,9 @@ be_root() {
 }
 
 missing_packages() {
-  local lane package
-  while read -r lane package; do
+  local lane package only
+  while read -r lane package only; do
+    [ -z "$only" ] || [ "$only" = "$(dpkg --print-architecture)" ] || continue
     case " $* " in *" $lane "*) ;; *) continue ;; esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" \
       = installed ] || echo "$package"

@@ -72,7 +72,7 @@ void Agent::LogNewProblems(const model::Snapshot& snapshot) const {
   }
 }
 
-void Agent::OnSnapshot(model::SnapshotPtr snapshot) {
+void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
   LogNewProblems(*snapshot);
   latest_ = snapshot;
   metrics_->DropWorkloads(*snapshot);

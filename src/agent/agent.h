@@ -52,7 +52,7 @@ class Agent {
   // A change takes effect in this order: certificates are asked for, the
   // workers decide by it (and close what it forbids), then the kernel steers by
   // it. So nothing is captured that the workers know nothing of.
-  void OnSnapshot(model::SnapshotPtr snapshot);
+  void OnSnapshot(const model::SnapshotPtr& snapshot);
   // An operator reads the log for what is new; status has them all.
   void LogNewProblems(const model::Snapshot& snapshot) const;
   void Steer(model::SnapshotPtr snapshot);

@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
+#include "policy/answer.h"
+#include "policy/question.h"
 #include "policy/verdict.h"
 
 namespace nodeward::agent {
@@ -36,7 +38,7 @@ base::Status Agent::Build() {
                    .trust_domain_aliases = config_.trust_domain_aliases,
                    .root_namespace = config_.root_namespace}));
   return source_->Start(
-      [this](model::SnapshotPtr snapshot) { OnSnapshot(std::move(snapshot)); });
+      [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); });
 }
 
 base::Status Agent::BuildDataPath() {
@@ -84,6 +86,15 @@ base::Status Agent::BuildAdmin() {
   control_->Handle("edges", [this](const base::Json& args) {
     return recorder_->EdgesResult(args);
   });
+  control_->Handle(
+      "policy-test",
+      [this](const base::Json& args) -> base::StatusOr<base::Json> {
+        if (latest_ == nullptr) {
+          return absl::UnavailableError("no snapshot yet");
+        }
+        NODEWARD_ASSIGN(const auto question, policy::ReadQuestion(args));
+        return policy::AnswerQuestion(*latest_, question);
+      });
   control_->Handle("status", [this](const base::Json& args) {
     return admin::StatusResult(Report(), args);
   });

@@ -122,6 +122,7 @@ base::StatusOr<base::Fd> PodNetwork::ConnectOnward(
 base::StatusOr<base::Fd> PodNetwork::ConnectLocally(
     const base::Endpoint& application) const {
   NODEWARD_ASSIGN(base::Fd fd, NewSocket(application.address.family()));
+  io::SkipPacing(fd.get());
   // Unbound: the kernel then takes the destination as the source, which is how
   // the inbound hook knows a pod that speaks to itself.
   NODEWARD_TRY(io::StartConnect(fd.get(), application));
@@ -135,6 +136,7 @@ base::StatusOr<base::Fd> PodNetwork::ConnectAs(
   for (int attempt = 0; attempt < OnwardPorts::kAttempts; ++attempt) {
     // A new socket each time: one that failed to connect stays bound.
     NODEWARD_ASSIGN(base::Fd fd, NewSocket(family));
+    io::SkipPacing(fd.get());
     error = MakeOnward(fd.get(), family);
     if (error != 0) {
       return base::ErrnoStatus(

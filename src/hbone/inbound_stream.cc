@@ -110,9 +110,11 @@ bool InboundStream::Admitted(std::string* reason) {
     return false;
   }
   policy::Verdict verdict =
-      policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
-                    {tunnel_->peer().address, tunnel_->identity(), port_});
-  record_.flow().policy = verdict.policy;
+      pod_->policy().Decide({.source = tunnel_->peer().address,
+                             .peer = tunnel_->identity(),
+                             .port = port_,
+                             .destination = tunnel_->address()});
+  record_.flow().policy = verdict.deciding_policy();
   *reason = std::move(verdict.reason);
   return verdict.allow;
 }

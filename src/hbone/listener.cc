@@ -33,6 +33,7 @@ Listener::~Listener() { Stop(); }
 
 void Listener::Start() {
   TuneForNetwork(fd_);
+  if (kind_ == Kind::kOutbound) io::SkipPacing(fd_);
   // Level-triggered: a batch that was cut short is told of again.
   const base::Status added =
       worker_->workshop().loop().Add(fd_, EPOLLIN | EPOLLEXCLUSIVE, this);

@@ -130,6 +130,10 @@ void SetKeepAlive(int fd, absl::Duration idle, absl::Duration interval,
   SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
 }
 
+void SkipPacing(int fd) {
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
 void ResetAndClose(base::Fd fd) {
   const linger now{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));

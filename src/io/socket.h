@@ -56,6 +56,10 @@ void SetNoDelay(int fd);
 // Dead peers are noticed after idle + probes x interval.
 void SetKeepAlive(int fd, absl::Duration idle, absl::Duration interval,
                   int probes);
+// For a connection over lo, where there is no network to be fair to: the
+// system's choice may pace (bbr: a timer for every burst). Reno is in every
+// kernel. What a listening socket accepts has it too.
+void SkipPacing(int fd);
 // Closes with RST: what is unsent is discarded and the peer sees a reset.
 void ResetAndClose(base::Fd fd);
 // shutdown(SHUT_WR): FIN after what is queued.

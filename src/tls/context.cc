@@ -10,6 +10,7 @@
 #include "pki/openssl_error.h"
 #include "tls/alpn.h"
 #include "tls/peer_check.h"
+#include "tls/vaes_provider.h"
 
 namespace nodeward::tls {
 namespace {
@@ -52,8 +53,9 @@ base::StatusOr<std::shared_ptr<const Context>> Context::Create(
 Context::~Context() { SSL_CTX_free(ctx_); }
 
 base::Status Context::Build() {
-  ctx_ = SSL_CTX_new(role_ == Role::kServer ? TLS_server_method()
-                                            : TLS_client_method());
+  ctx_ = SSL_CTX_new_ex(
+      VaesLibrary(), kVaesFirst,
+      role_ == Role::kServer ? TLS_server_method() : TLS_client_method());
   if (ctx_ == nullptr) return pki::OpenSslStatus("make SSL_CTX");
   if (SSL_CTX_set_min_proto_version(ctx_, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_max_proto_version(ctx_, TLS1_3_VERSION) != 1 ||

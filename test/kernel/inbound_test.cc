@@ -121,6 +121,7 @@ TEST_F(InboundTest, ThePodReachesItself) {
 
 TEST_F(InboundTest, OnwardSocketWithTheClientsAddressReachesTheApplication) {
   AttachWithListeners();
+  pod_.netns.Sh("echo cubic > /proc/sys/net/ipv4/tcp_congestion_control");
   pod_.netns.Sh(
       "ip rule add fwmark 0x111 lookup 111; ip route add local default dev lo "
       "table 111; echo 1 > /proc/sys/net/ipv4/tcp_fwmark_accept");
@@ -133,6 +134,7 @@ TEST_F(InboundTest, OnwardSocketWithTheClientsAddressReachesTheApplication) {
   ASSERT_EQ(test::Connect(fd.get(), {pod_.v4, 80}), 0);
   base::Fd seen = test::Accept(app_.get());
   EXPECT_EQ(test::Peer(seen.get()).address, client_.v4);
+  EXPECT_EQ(test::CongestionControl(seen.get()), "reno");
 }
 
 TEST_F(InboundTest, TheSlotAndNotTheReusePortGroupChooses) {

@@ -115,6 +115,18 @@ TEST_F(OutboundTest, CapturesMappedSocketsAtTheIpv4Listener) {
   ExpectCaptured(c.fd.get(), served4_, outbound4_.get());
 }
 
+TEST_F(OutboundTest, OnlyWhatIsRedirectedSkipsPacing) {
+  pod_.netns.Sh("echo cubic > /proc/sys/net/ipv4/tcp_congestion_control");
+  Connection c = Dial(pod_.netns, served4_);
+  ASSERT_EQ(c.error, 0);
+  EXPECT_EQ(test::CongestionControl(c.fd.get()), "reno");
+  base::Fd other = test::Listen(peer_.netns, {peer_.v4, 9000});
+  Serve({});
+  c = Dial(pod_.netns, {peer_.v4, 9000});
+  ASSERT_EQ(c.error, 0);
+  EXPECT_EQ(test::CongestionControl(c.fd.get()), "cubic");
+}
+
 TEST_F(OutboundTest, FlowIsTakenOnce) {
   Connection c = Dial(pod_.netns, served4_);
   ASSERT_EQ(c.error, 0);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/stream_fixture.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -102,6 +104,14 @@ std::string Receive(int fd, size_t size) {
   if (count < 0) return strerrorname_np(errno);
   bytes.resize(count);
   return bytes;
+}
+
+std::string CongestionControl(int fd) {
+  char name[16] = {};
+  socklen_t size = sizeof(name);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size) != 0)
+    return strerrorname_np(errno);
+  return std::string(name, strnlen(name, size));
 }
 
 }  // namespace nodeward::test

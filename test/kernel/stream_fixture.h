@@ -40,5 +40,6 @@ base::Endpoint Peer(int fd);  // as getpeername() tells
 bool Send(int fd, const std::string& bytes);
 // Up to `size` bytes; "EOF" at the end of the stream, else the errno's name.
 std::string Receive(int fd, size_t size = 64);
+std::string CongestionControl(int fd);
 
 }  // namespace nodeward::test
