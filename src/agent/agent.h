@@ -14,13 +14,13 @@
 #include "admin/status.h"
 #include "agent/config.h"
 #include "agent/pod_sink.h"
-#include "agent/process.h"
 #include "base/status.h"
 #include "capture/enroller.h"
 #include "discovery/source.h"
 #include "hbone/engine.h"
 #include "identity/renewer.h"
 #include "io/loop.h"
+#include "io/signals.h"
 #include "model/snapshot.h"
 #include "observe/access_log.h"
 #include "observe/flow_recorder.h"
@@ -69,7 +69,7 @@ class Agent {
   const Config config_;
   const absl::Time started_;
   std::unique_ptr<io::Loop> loop_;
-  std::unique_ptr<Signals> signals_;
+  std::unique_ptr<io::Signals> signals_;
   std::optional<admin::RunDir> run_dir_;
   std::unique_ptr<pki::Issuer> issuer_;
   pki::CredentialStore credentials_;

@@ -20,7 +20,7 @@ base::Status Agent::Build() {
   NODEWARD_TRY(PrepareProcess());
   NODEWARD_ASSIGN(loop_, io::Loop::Create());
   // Before the first other thread: they inherit the blocked signals.
-  NODEWARD_ASSIGN(signals_, Signals::Watch(*loop_, [this](int signal) {
+  NODEWARD_ASSIGN(signals_, io::Signals::Watch(*loop_, [this](int signal) {
                     OnSignal(signal);
                   }));
   NODEWARD_ASSIGN(run_dir_, admin::RunDir::Open(config_.run_dir));

@@ -5,6 +5,7 @@
 
 #include "admin/control.h"
 #include "agent/run.h"
+#include "ca/run.h"
 #include "capture/enroller.h"
 
 namespace nodeward::cli {
@@ -14,6 +15,7 @@ Environment ProcessEnvironment() {
           .err = std::cerr,
           .run_dir = agent::DefaultRunDir(),
           .run_agent = agent::Run,
+          .run_ca = ca::Run,
           .ask_agent =
               [](const std::string& run_dir, const std::string& command,
                  const base::Json& args) {

@@ -9,6 +9,7 @@
 #include "agent/config.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "ca/config.h"
 
 namespace nodeward::cli {
 
@@ -18,6 +19,7 @@ struct Environment {
   std::ostream& err;
   std::string run_dir;  // where --run-dir does not say otherwise
   std::function<int(const agent::Config&)> run_agent;
+  std::function<int(const ca::Config&)> run_ca;
   std::function<base::StatusOr<base::Json>(const std::string& run_dir,
                                            const std::string& command,
                                            const base::Json& args)>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CLI11 lives here alone: it reports by throwing, and Run catches it all.
+// CLI11 lives here and in ca_options.cc: it reports by throwing, and Run
+// catches it all.
 #include "cli/main.h"
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,7 @@
 
 #include "agent/settings.h"
 #include "base/text.h"
+#include "cli/ca_options.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
 #include "cli/policy.h"
@@ -44,6 +46,7 @@ struct CommandLine {
   std::string run_dir;
   bool show_version = false;
   AgentOptions agent;
+  CaOptions ca;
   EdgesOptions edges;
   PolicyTestOptions policy_test;
   PolicyLintOptions policy_lint;
@@ -65,6 +68,8 @@ CommandLine::CommandLine(const Environment& environment)
   app.add_flag("--version", show_version, "Print the version and exit");
   AddRunDir(&app, &run_dir);
   AddAgent();
+  AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
+               &ca);
   AddEdges();
   AddPolicy();
   AddStatus();
@@ -312,6 +317,10 @@ CommandWords WordsOf(const CLI::App& command, const std::string& name) {
       words.options.push_back("-" + one);
     }
   }
+  for (const CLI::App* below : command.get_subcommands({})) {
+    // Of the program itself they are listed apart.
+    if (!name.empty()) words.options.push_back(below->get_name());
+  }
   return words;
 }
 
@@ -340,6 +349,9 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
       line.agent.flags.emplace("runDir", line.run_dir);
     }
     return RunAgent(environment, line.agent);
+  }
+  if (command == "ca") {
+    return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);
   }
   if (command == "edges") {
     line.edges.run_dir = line.run_dir;

@@ -28,6 +28,7 @@ class Csr {
   // The SPIFFE ID, which must be the only subject alternative name.
   base::StatusOr<model::Identity> SpiffeId() const;
   evp_pkey_st* public_key() const;
+  X509_req_st* native() const { return request_.get(); }
 
  private:
   explicit Csr(std::shared_ptr<X509_req_st> request)

@@ -115,9 +115,12 @@ base::Status CheckKeyStrength(const evp_pkey_st* key) {
                      kMinRsaBits, " to ", kMaxRsaBits, ")"));
   }
   const char* type = EVP_PKEY_get0_type_name(key);
-  return absl::InvalidArgumentError(
-      base::StrCat("check key: a key of type ", type == nullptr ? "?" : type,
-                   " is not accepted (use EC P-256, EC P-384 or RSA)"));
+  return absl::InvalidArgumentError(base::StrCat(
+      "check key: a key of type ", type == nullptr ? "?" : type,
+      " is not accepted (use EC P-256, EC P-384 or RSA",
+      EVP_PKEY_is_a(key, "ED25519") == 1 ? "; Envoy and ztunnel refuse Ed25519"
+                                         : "",
+      ")"));
 }
 
 void Wipe(std::string* text) {

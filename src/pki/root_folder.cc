@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "pki/file.h"
 
 // A root comes into being under the lock in this order, each step on disk
 // before the next:
@@ -30,7 +31,6 @@
 namespace nodeward::pki {
 namespace {
 
-constexpr size_t kMaxFile = 1 << 20;
 constexpr absl::Duration kLockPatience = absl::Seconds(10);
 constexpr char kRemedy[] =
     "restore the other file from a backup, or move both away for a new root, "
@@ -52,42 +52,16 @@ base::StatusOr<bool> Exists(const std::string& path) {
   return base::ErrnoStatus(errno, base::StrCat("look for ", path));
 }
 
-base::StatusOr<std::string> ReadFile(const std::string& path, bool secret) {
-  // O_NONBLOCK: a FIFO in its place must not hang the start.
-  base::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return base::ErrnoStatus(errno, base::StrCat("open ", path));
-  struct stat info {};
-  if (fstat(fd.get(), &info) != 0) {
-    return base::ErrnoStatus(errno, base::StrCat("look at ", path));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return absl::FailedPreconditionError(
-        base::StrCat("read ", path, ": not a regular file"));
-  }
-  if (secret && (info.st_mode & 077) != 0) {
+base::StatusOr<std::string> ReadKey(const std::string& path) {
+  NODEWARD_ASSIGN(File file, ReadFile(path));
+  if (file.others_may_read) {
+    Wipe(&file.text);
     return absl::FailedPreconditionError(
         base::StrCat("read ", path,
                      ": others than its owner may read or write it (chmod "
                      "600, and take the key for known if they did)"));
   }
-  std::string text(kMaxFile + 1, '\0');
-  size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t n = read(fd.get(), text.data() + size, text.size() - size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      Wipe(&text);
-      return base::ErrnoStatus(errno, base::StrCat("read ", path));
-    }
-    if (n == 0) break;
-    size += static_cast<size_t>(n);
-  }
-  if (size > kMaxFile) {
-    return absl::FailedPreconditionError(
-        base::StrCat("read ", path, ": larger than ", kMaxFile, " bytes"));
-  }
-  text.resize(size);
-  return text;
+  return std::move(file.text);
 }
 
 base::Status WriteFile(const std::string& path, std::string_view text,
@@ -189,14 +163,12 @@ base::StatusOr<base::Fd> Lock(const std::string& path) {
 
 base::StatusOr<Root> ReadPair(const std::string& certificate_path,
                               const std::string& key_path) {
-  NODEWARD_ASSIGN(const std::string certificate_pem,
-                  ReadFile(certificate_path, /*secret=*/false));
-  base::StatusOr<Certificate> certificate =
-      Certificate::ParsePem(certificate_pem);
+  NODEWARD_ASSIGN(const File file, ReadFile(certificate_path));
+  base::StatusOr<Certificate> certificate = Certificate::ParsePem(file.text);
   if (!certificate.ok()) {
     return base::Annotate(certificate.status(), certificate_path);
   }
-  NODEWARD_ASSIGN(std::string key_pem, ReadFile(key_path, /*secret=*/true));
+  NODEWARD_ASSIGN(std::string key_pem, ReadKey(key_path));
   base::StatusOr<PrivateKey> key = PrivateKey::ParsePem(key_pem);
   Wipe(&key_pem);
   if (!key.ok()) return base::Annotate(key.status(), key_path);

@@ -3,7 +3,11 @@
 
 #include <openssl/x509v3.h>
 
+#include <string>
+#include <vector>
+
 #include "base/handle.h"
+#include "base/ip.h"
 #include "base/status.h"
 #include "model/identity.h"
 
@@ -21,5 +25,11 @@ base::StatusOr<model::Identity> OneSpiffeId(const GENERAL_NAMES* names);
 // parts, never from OpenSSL's configuration syntax, where a comma in a name
 // would start another one.
 base::StatusOr<Extension> SpiffeExtension(const model::Identity& identity);
+
+// A critical subjectAltName extension with DNS names and addresses, at least
+// one in all.
+base::StatusOr<Extension> ServerExtension(
+    const std::vector<std::string>& dns,
+    const std::vector<base::IpAddress>& addresses);
 
 }  // namespace nodeward::pki

@@ -2,14 +2,12 @@
 #include "agent/process.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
-#include <vector>
 
 namespace nodeward::agent {
 namespace {
@@ -65,21 +63,6 @@ TEST(PrepareProcessTest, SaysThatItMustBeRoot) {
                          std::string_view::npos;
             }),
             0);
-}
-
-TEST(SignalsTest, CallsBackOnTheLoopAndDoesNotKill) {
-  auto loop = io::Loop::Create();
-  ASSERT_TRUE(loop.ok()) << loop.status();
-  std::vector<int> seen;
-  auto signals = Signals::Watch(**loop, [&](int signal) {
-    seen.push_back(signal);
-    if (seen.size() == 2) (*loop)->Stop();
-  });
-  ASSERT_TRUE(signals.ok()) << signals.status();
-  raise(SIGTERM);
-  raise(SIGINT);
-  (*loop)->Run();
-  EXPECT_EQ(seen.size(), 2u);
 }
 
 }  // namespace

@@ -12,6 +12,11 @@ FakeEnvironment::FakeEnvironment()
                          ran = config;
                          return agent_status;
                        },
+                   .run_ca =
+                       [this](const ca::Config& config) {
+                         ran_ca = config;
+                         return 0;
+                       },
                    .ask_agent = [this](const std::string& run_dir,
                                        const std::string& command,
                                        const base::Json& arguments)

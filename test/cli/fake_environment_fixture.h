@@ -29,6 +29,7 @@ class FakeEnvironment {
 
   std::optional<agent::Config> ran;  // what the agent was run with
   int agent_status = 0;
+  std::optional<ca::Config> ran_ca;
   base::StatusOr<std::vector<std::string>> removed = std::vector<std::string>();
   std::string removed_from;
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ca/authority_process.h"
+
+#include <signal.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "ca/pods.h"
+#include "nodeward/version.h"
+
+namespace nodeward::ca {
+namespace {
+
+constexpr absl::Duration kTick = absl::Seconds(1);
+
+std::string Utc(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+}  // namespace
+
+AuthorityProcess::AuthorityProcess(const Config& config)
+    : config_(config), metrics_(kVersion) {}
+
+AuthorityProcess::~AuthorityProcess() = default;
+
+base::StatusOr<std::unique_ptr<AuthorityProcess>> AuthorityProcess::Start(
+    const Config& config) {
+  std::unique_ptr<AuthorityProcess> process(new AuthorityProcess(config));
+  NODEWARD_TRY(process->Build());
+  return process;
+}
+
+base::Status AuthorityProcess::Build() {
+  NODEWARD_ASSIGN(loop_, io::Loop::Create());
+  NODEWARD_ASSIGN(signals_, io::Signals::Watch(*loop_, [this](int signal) {
+                    base::LogInfo("CA stops", {{"signal", strsignal(signal)}});
+                    loop_->Stop();
+                  }));
+  NODEWARD_ASSIGN(issuer_, IssuerWatch::Start(
+                               *loop_,
+                               {.place = config_.issuer,
+                                .trust_domain = config_.trust_domain},
+                               [this](const Event& event) { OnEvent(event); }));
+  NODEWARD_TRY(BuildAuthenticator());
+  authorizer_ = std::make_unique<Authorizer>(
+      Authorizer::Options{config_.trust_domain, config_.trusted_agents});
+  service_ = std::make_unique<Service>(
+      Service::Options{.lifetime = config_.lifetime,
+                       .max_lifetime = config_.max_lifetime,
+                       .clock_skew = config_.clock_skew,
+                       .per_caller = {.rate = config_.rate,
+                                      .burst = config_.burst,
+                                      .in_flight = config_.in_flight}},
+      [this] { return issuer_->current(); }, authenticator_.get(),
+      authorizer_.get(), &metrics_);
+  NODEWARD_TRY(BuildPods());
+  serving_ = std::make_unique<ServingCertificate>(
+      ServingCertificate::Options{.names = config_.names,
+                                  .lifetime = config_.lifetime,
+                                  .clock_skew = config_.clock_skew});
+  NODEWARD_TRY(serving_->Refresh(issuer_->current(), absl::Now()));
+  NODEWARD_ASSIGN(server_, Server::Start({.listen = config_.listen},
+                                         service_.get(), serving_.get()));
+  NODEWARD_TRY(BuildAdmin());
+  tick_ = std::make_unique<io::Timer>(*loop_, [this] { OnTick(); });
+  OnTick();
+  return base::OkStatus();
+}
+
+base::Status AuthorityProcess::BuildAuthenticator() {
+  if (!config_.kubernetes_api.empty()) {
+    api_ = std::make_unique<HttpsClient>(
+        HttpsClient::Options{.server = config_.kubernetes_api,
+                             .ca_file = config_.kubernetes_ca,
+                             .token_file = config_.kubernetes_token});
+    authenticator_ = std::make_unique<TokenReview>(
+        TokenReview::Options{.audiences = config_.audiences},
+        config_.kubernetes_api,
+        [this](const std::string& path, const std::string& json)
+            -> base::StatusOr<std::pair<long, std::string>> {
+          NODEWARD_ASSIGN(HttpsClient::Answer answer, api_->Post(path, json));
+          return std::pair(answer.status, std::move(answer.body));
+        });
+    return base::OkStatus();
+  }
+  NODEWARD_ASSIGN(std::unique_ptr<StaticTokens> tokens,
+                  StaticTokens::Open(config_.token_file));
+  tokens_ = tokens.get();
+  authenticator_ = std::move(tokens);
+  return base::OkStatus();
+}
+
+base::Status AuthorityProcess::BuildPods() {
+  if (config_.manifests.empty()) return base::OkStatus();
+  discovery::ManifestOptions options;
+  options.directory = config_.manifests;
+  options.trust_domain = config_.trust_domain;
+  NODEWARD_ASSIGN(pods_, discovery::WatchManifests(*loop_, std::move(options)));
+  return pods_->Start([this](model::SnapshotPtr snapshot) {
+    service_->SetPods(std::make_shared<const Pods>(std::move(snapshot)));
+  });
+}
+
+base::Status AuthorityProcess::BuildAdmin() {
+  if (!config_.serve_admin) return base::OkStatus();
+  using Response = admin::HttpServer::Response;
+  const auto text = [this] {
+    return Response{200, "text/plain; version=0.0.4; charset=utf-8",
+                    metrics_.Text(absl::Now())};
+  };
+  const auto ready = [this] {
+    const auto [is_ready, body] = readiness_.Get();
+    return Response{is_ready ? 200 : 503, "text/plain; charset=utf-8", body};
+  };
+  NODEWARD_ASSIGN(admin_, admin::HttpServer::Start(
+                              {.address = config_.admin.address,
+                               .port = config_.admin.port},
+                              {{"/metrics", text}, {"/healthz/ready", ready}}));
+  return base::OkStatus();
+}
+
+void AuthorityProcess::Run() {
+  const auto issuer = issuer_->current();
+  base::LogInfo(
+      "CA started",
+      {{"version", kVersion},
+       {"listen",
+        base::Endpoint{config_.listen.address, server_->port()}.ToString()},
+       {"admin",
+        admin_ == nullptr
+            ? "none"
+            : base::Endpoint{config_.admin.address, admin_->port()}.ToString()},
+       {"trust_domain", config_.trust_domain},
+       {"issuer", issuer->source()},
+       {"issuer_not_after", Utc(issuer->not_after())},
+       {"authentication", authenticator_->Description()}});
+  loop_->Run();
+  readiness_.Set({"stopping"});
+  server_->Drain(config_.drain);
+  base::LogInfo("CA stopped");
+}
+
+void AuthorityProcess::OnEvent(const Event& event) {
+  metrics_.Happened(event.reason);
+  base::Log(event.warning ? base::LogLevel::kWarn : base::LogLevel::kInfo,
+            event.note,
+            {{"type", event.warning ? "Warning" : "Normal"},
+             {"reason", event.reason}});
+  Refresh();
+}
+
+void AuthorityProcess::OnTick() {
+  Refresh();
+  tick_->Set(kTick);
+}
+
+void AuthorityProcess::Refresh() {
+  const absl::Time now = absl::Now();
+  const auto issuer = issuer_->current();
+  std::vector<std::string> reasons;
+  if (now >= issuer->not_after()) {
+    reasons.push_back(base::StrCat("the issuer's chain expired on ",
+                                   Utc(issuer->not_after())));
+  } else if (const base::Status renewed = serving_->Refresh(issuer, now);
+             !renewed.ok()) {
+    reasons.push_back(std::string(renewed.message()));
+  }
+  if (tokens_ != nullptr) {
+    const base::Status read = tokens_->Refresh();
+    const std::string error(read.message());
+    if (error != token_error_ && !error.empty()) {
+      base::LogWarn("token file not taken, the last one counts",
+                    {{"reason", error}});
+    }
+    token_error_ = error;
+  }
+  metrics_.SetIssuer(issuer->not_after());
+  metrics_.SetServing(serving_->not_after());
+  server_->SetServing(reasons.empty());
+  readiness_.Set(reasons);
+}
+
+}  // namespace nodeward::ca

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pki/digest.h"
+
+#include <openssl/sha.h>
+
+namespace nodeward::pki {
+
+Digest Sha256(std::string_view bytes) {
+  Digest digest;
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+         digest.data());
+  return digest;
+}
+
+}  // namespace nodeward::pki

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pki/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "pki/command.h"
+
+namespace nodeward::pki {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(FileTest, TextAndWhoMayReadIt) {
+  TempFolder folder;
+  const std::string path = Spill(folder / "a", "text");
+  chmod(path.c_str(), 0600);
+  auto file = ReadFile(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->text, "text");
+  EXPECT_FALSE(file->others_may_read);
+  chmod(path.c_str(), 0640);
+  file = ReadFile(path);
+  ASSERT_TRUE(file.ok());
+  EXPECT_TRUE(file->others_may_read);
+}
+
+TEST(FileTest, WhatIsNoPlainFileIsRefused) {
+  TempFolder folder;
+  EXPECT_TRUE(absl::IsNotFound(ReadFile(folder / "none").status()));
+  EXPECT_THAT(std::string(ReadFile(folder.path()).status().message()),
+              HasSubstr("not a regular file"));
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_FALSE(ReadFile(fifo).ok());  // and does not hang
+  Spill(folder / "big", std::string((1 << 20) + 1, 'x'));
+  EXPECT_THAT(std::string(ReadFile(folder / "big").status().message()),
+              HasSubstr("larger than"));
+}
+
+}  // namespace
+}  // namespace nodeward::pki
