@@ -52,6 +52,9 @@ struct StatusReport {
   std::vector<std::string> not_ready;  // reasons
   std::string ca;                      // "embedded /var/lib/nodeward/ca"
   std::string trust_domain;
+  std::string trust;                        // "roots from /etc/roots.pem"
+  std::vector<std::string> trust_problems;  // files that could not be used
+  std::string ca_problem;  // why the CA issues nothing; empty: it does
 
   struct Kubelet {
     bool found = false;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "admin/certificates.h"
 #include "admin/control.h"
 #include "admin/http_server.h"
 #include "admin/readiness.h"
@@ -19,8 +20,10 @@
 #include "discovery/source.h"
 #include "hbone/engine.h"
 #include "identity/renewer.h"
+#include "identity/trust.h"
 #include "io/loop.h"
 #include "io/signals.h"
+#include "model/check.h"
 #include "model/snapshot.h"
 #include "observe/access_log.h"
 #include "observe/flow_recorder.h"
@@ -46,6 +49,7 @@ class Agent {
  private:
   explicit Agent(const Config& config);
   base::Status Build();
+  base::Status BuildIdentity();
   base::Status BuildDataPath();
   base::Status BuildAdmin();
 
@@ -65,6 +69,11 @@ class Agent {
   void RefreshMetrics();
   admin::StatusReport Report() const;
   std::vector<std::string> UnreadyReasons() const;
+  std::vector<admin::CertificateReport> Certificates() const;
+  std::vector<model::CheckCategory> Check() const;
+  model::CheckCategory CheckKernel() const;
+  model::CheckCategory CheckCapture() const;
+  model::CheckCategory CheckAgent() const;
 
   const Config config_;
   const absl::Time started_;
@@ -78,6 +87,7 @@ class Agent {
   std::unique_ptr<observe::FlowRecorder> recorder_;
   std::unique_ptr<hbone::Engine> engine_;
   std::unique_ptr<EnginePods> pods_;
+  std::unique_ptr<identity::Trust> trust_;
   std::unique_ptr<identity::Renewer> renewer_;
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;

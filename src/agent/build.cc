@@ -4,32 +4,54 @@
 #include <memory>
 #include <utility>
 
+#include "admin/check.h"
 #include "agent/agent.h"
 #include "agent/process.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "caclient/remote_ca.h"
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
+#include "pki/key_memory.h"
 #include "policy/answer.h"
 #include "policy/question.h"
 #include "policy/verdict.h"
 
 namespace nodeward::agent {
 
+namespace {
+
+// For a million open connections, half of what their descriptors allow. What is
+// not touched costs nothing.
+constexpr size_t kKeyMemory = size_t{64} << 20;
+
+std::vector<std::string> Federated(const Config& config) {
+  std::vector<std::string> domains;
+  for (const auto& [domain, path] : config.federation) {
+    domains.push_back(domain);
+  }
+  return domains;
+}
+
+}  // namespace
+
 base::Status Agent::Build() {
   NODEWARD_TRY(PrepareProcess());
+  const base::Status locked = pki::UseKeyMemory(kKeyMemory);
+  if (!locked.ok() && !absl::IsResourceExhausted(locked)) return locked;
+  if (!locked.ok()) {
+    base::LogWarn("private keys", {{"problem", std::string(locked.message())}});
+  }
   NODEWARD_ASSIGN(loop_, io::Loop::Create());
   // Before the first other thread: they inherit the blocked signals.
   NODEWARD_ASSIGN(signals_, io::Signals::Watch(*loop_, [this](int signal) {
                     OnSignal(signal);
                   }));
   NODEWARD_ASSIGN(run_dir_, admin::RunDir::Open(config_.run_dir));
-  NODEWARD_ASSIGN(
-      issuer_, pki::EmbeddedCa::Open({.folder = config_.embedded_ca,
-                                      .trust_domain = config_.trust_domain}));
   refresh_ = std::make_unique<io::Timer>(*loop_, [this] { Refresh(); });
   trim_ = std::make_unique<io::Timer>(*loop_, [this] { TrimHeap(); });
   NODEWARD_TRY(BuildDataPath());
+  NODEWARD_TRY(BuildIdentity());
   NODEWARD_TRY(BuildAdmin());
   NODEWARD_ASSIGN(
       source_,
@@ -37,6 +59,7 @@ base::Status Agent::Build() {
           *loop_, {.directory = config_.manifests,
                    .trust_domain = config_.trust_domain,
                    .trust_domain_aliases = config_.trust_domain_aliases,
+                   .federated_trust_domains = Federated(config_),
                    .root_namespace = config_.root_namespace}));
   return source_->Start(
       [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); });
@@ -55,15 +78,10 @@ base::Status Agent::BuildDataPath() {
   options.hold = config_.hold;
   options.sniff_wait = config_.sniff_wait;
   options.silent_deadline = config_.silent_deadline;
+  options.certificate_grace = config_.certificate_grace;
   NODEWARD_ASSIGN(
       engine_, hbone::Engine::Start(options, &credentials_, recorder_.get()));
   pods_ = std::make_unique<EnginePods>(engine_.get());
-  renewer_ = std::make_unique<identity::Renewer>(
-      *loop_, issuer_.get(), &credentials_,
-      identity::Renewer::Options{
-          .trust_domain = config_.trust_domain,
-          .trust_domain_aliases = config_.trust_domain_aliases},
-      [this] { engine_->CredentialsChanged(); });
   capture::Options capture;
   capture.node = config_.node;
   capture.bpf_dir = config_.bpf_dir;
@@ -78,6 +96,37 @@ base::Status Agent::BuildDataPath() {
   };
   NODEWARD_ASSIGN(enroller_, capture::Enroller::Start(
                                  *loop_, std::move(capture), pods_.get()));
+  return base::OkStatus();
+}
+
+base::Status Agent::BuildIdentity() {
+  if (config_.ca_address.empty()) {
+    NODEWARD_ASSIGN(issuer_,
+                    pki::EmbeddedCa::Open({.folder = config_.embedded_ca,
+                                           .trust_domain = config_.trust_domain,
+                                           .lifetime = config_.ca_lifetime}));
+  } else {
+    issuer_ = caclient::RemoteCa::Create({.address = config_.ca_address,
+                                          .server_name = config_.ca_server_name,
+                                          .roots = config_.ca_roots,
+                                          .token = config_.ca_token,
+                                          .lifetime = config_.ca_lifetime});
+  }
+  NODEWARD_ASSIGN(
+      trust_, identity::Trust::Create(*loop_, &credentials_,
+                                      {.trust_domain = config_.trust_domain,
+                                       .aliases = config_.trust_domain_aliases,
+                                       .bundle = config_.trust_bundle,
+                                       .crl = config_.trust_crl,
+                                       .crl_required = config_.crl_required,
+                                       .federation = config_.federation},
+                                      [this] {
+                                        engine_->CredentialsChanged();
+                                        renewer_->TrustChanged();
+                                      }));
+  renewer_ = std::make_unique<identity::Renewer>(
+      *loop_, issuer_.get(), &credentials_, trust_.get(),
+      identity::Renewer::Options{}, [this] { engine_->CredentialsChanged(); });
   return base::OkStatus();
 }
 
@@ -96,6 +145,13 @@ base::Status Agent::BuildAdmin() {
         NODEWARD_ASSIGN(const auto question, policy::ReadQuestion(args));
         return policy::AnswerQuestion(*latest_, question);
       });
+  control_->Handle("certs", [this](const base::Json& args) {
+    return admin::CertificatesResult(Certificates(), args);
+  });
+  control_->Handle("check",
+                   [this](const base::Json&) -> base::StatusOr<base::Json> {
+                     return admin::CheckResult(Check());
+                   });
   control_->Handle("status", [this](const base::Json& args) {
     return admin::StatusResult(Report(), args);
   });

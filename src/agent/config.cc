@@ -329,6 +329,22 @@ void Reader::CheckTogether(const Config& config) {
     Mistake("readinessPort",
             StrCat(config.readiness_port, " is metricsPort, too: use another"));
   }
+  if (!config.ca_address.empty() &&
+      (config.ca_roots.empty() || config.ca_token.empty())) {
+    Mistake("ca.address",
+            "needs ca.roots (what the CA's certificate leads to) and ca.token");
+  }
+  for (const auto& [domain, path] : config.federation) {
+    if (domain == config.trust_domain ||
+        std::find(config.trust_domain_aliases.begin(),
+                  config.trust_domain_aliases.end(),
+                  domain) != config.trust_domain_aliases.end()) {
+      Mistake("trust.federation",
+              StrCat("'", domain,
+                     "' is our own trust domain, whose roots are "
+                     "trust.bundle's"));
+    }
+  }
   // unix(7): the path must fit with its terminating zero.
   constexpr size_t kRoom = sizeof(sockaddr_un::sun_path) - 1;
   const size_t needed = config.run_dir.size() + sizeof("/control.sock") - 1;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,16 @@ struct Config {
   std::string root_namespace;
   std::string manifests;    // directory of Kubernetes manifests
   std::string embedded_ca;  // folder of ca.crt and ca.key
+  std::string ca_address;   // host:port of a CA service; empty: the embedded CA
+  std::string ca_roots;     // what that CA's own certificate leads to
+  std::string ca_token;     // file
+  std::string ca_server_name;  // empty: the host of ca_address
+  absl::Duration ca_lifetime;
+  std::string trust_bundle;  // file or folder; empty: the CA's roots
+  std::string trust_crl;     // file or folder; empty: none
+  bool crl_required = false;
+  std::map<std::string, std::string> federation;    // trust domain -> path
+  std::optional<absl::Duration> certificate_grace;  // none: one lifetime
   std::string run_dir;
   std::string bpf_dir;
   std::string cgroup;          // "auto" or a path

@@ -55,6 +55,30 @@ admin::PodReport::Certificate CertificateOf(
           .error = status.error};
 }
 
+// "does not issue: connection refused; 3 certificates serve on, the first until
+// 2026-11-22T05:30:37Z".
+std::string CaProblem(const std::vector<identity::CertificateStatus>& all) {
+  std::string error;
+  int serving = 0;
+  absl::Time first = absl::InfiniteFuture();
+  for (const auto& each : all) {
+    if (each.error.empty()) continue;
+    error = each.error;
+    if (each.state != identity::CertificateState::kRenewalFailing) continue;
+    ++serving;
+    first = std::min(first, each.not_after);
+  }
+  if (error.empty()) return "";
+  std::string text = base::StrCat("does not issue: ", error);
+  if (serving > 0) {
+    base::StrAppend(
+        &text, "; ", serving,
+        " certificate(s) due for renewal serve on, the first until ",
+        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", first, absl::UTCTimeZone()));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::string> Agent::UnreadyReasons() const {
@@ -85,7 +109,10 @@ admin::StatusReport Agent::Report() const {
   report.not_ready = UnreadyReasons();
   report.ready = report.not_ready.empty();
   report.ca = renewer_->IssuerDescription();
+  report.ca_problem = CaProblem(renewer_->status());
   report.trust_domain = config_.trust_domain;
+  report.trust = trust_->Description();
+  report.trust_problems = trust_->problems();
   const auto kubelet = enroller_->kubelet();
   report.kubelet = {kubelet.found, kubelet.cgroup, kubelet.reason};
   const auto load = engine_->load();

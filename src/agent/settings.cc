@@ -89,6 +89,30 @@ Status CheckTrustDomain(const std::string& value) {
   return base::OkStatus();
 }
 
+// "other.example=/etc/nodeward/other.pem".
+Status PutFederation(std::map<std::string, std::string>& field,
+                     const std::string& value) {
+  const size_t equals = value.find('=');
+  if (equals == std::string::npos) {
+    return Refuse(value, "use TRUST-DOMAIN=PATH");
+  }
+  const std::string domain = value.substr(0, equals);
+  NODEWARD_TRY(CheckTrustDomain(domain));
+  return PutPath(field[domain], value.substr(equals + 1));
+}
+
+// "ca.example:15012", "[fd00::1]:15012".
+Status PutHostPort(std::string& field, const std::string& value) {
+  const size_t colon = value.rfind(':');
+  int64_t port = 0;
+  if (colon == std::string::npos || colon == 0 ||
+      !PutNumber(1, 65535, value.substr(colon + 1), &port).ok()) {
+    return Refuse(value, "use HOST:PORT, an IPv6 address in brackets");
+  }
+  field = value;
+  return base::OkStatus();
+}
+
 // Kubernetes names: RFC 1123.
 Status PutName(std::string& field, size_t longest, std::string_view punctuation,
                const std::string& value) {
@@ -137,6 +161,73 @@ constexpr Setting kSettings[] = {
     {"ca.embedded", SettingType::kText, "/var/lib/nodeward/ca",
      "Folder of the built-in CA's ca.crt and ca.key (0600), made if absent.",
      [](Config& c, const std::string& v) { return PutPath(c.embedded_ca, v); }},
+    {"ca.address", SettingType::kText, "",
+     "HOST:PORT of a CA that speaks istio.v1.auth.IstioCertificateService\n"
+     "(nodeward ca, istiod). Empty: the built-in one.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutHostPort(c.ca_address, v);
+     }},
+    {"ca.roots", SettingType::kText, "",
+     "PEM file that the certificate of ca.address must lead to; watched.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutPath(c.ca_roots, v);
+     }},
+    {"ca.token", SettingType::kText, "",
+     "File of the token shown to ca.address, read anew for every request (a\n"
+     "projected ServiceAccount token).",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutPath(c.ca_token, v);
+     }},
+    {"ca.serverName", SettingType::kText, "",
+     "The name in the certificate of ca.address. Default: its host.",
+     [](Config& c, const std::string& v) {
+       c.ca_server_name = v;
+       return base::OkStatus();
+     }},
+    {"ca.lifetime", SettingType::kDuration, "24h",
+     "How long certificates are to be good for; a CA may give less.",
+     [](Config& c, const std::string& v) {
+       NODEWARD_TRY(PutDuration(c.ca_lifetime, absl::Hours(24 * 365), v));
+       return c.ca_lifetime < absl::Seconds(10) ? Refuse(v, "use 10s or more")
+                                                : base::OkStatus();
+     }},
+    {"trust.bundle", SettingType::kText, "",
+     "PEM file, or folder of *.crt and *.pem, of the roots that peers are\n"
+     "verified against; watched. Empty: the roots that the CA sends.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutPath(c.trust_bundle, v);
+     }},
+    {"trust.crl", SettingType::kText, "",
+     "PEM file, or folder of *.crl, of revocation lists; watched.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutPath(c.trust_crl, v);
+     }},
+    {"trust.revocation", SettingType::kText, "lenient",
+     "lenient: where there is no list of a CA in date, its certificates pass;\n"
+     "required: they are refused.",
+     [](Config& c, const std::string& v) {
+       if (v != "lenient" && v != "required") {
+         return Refuse(v, "use lenient or required");
+       }
+       c.crl_required = v == "required";
+       return base::OkStatus();
+     }},
+    {"trust.federation", SettingType::kTextList, "",
+     "Other trust domains whose peers are accepted, each TRUST-DOMAIN=PATH of\n"
+     "its own roots; watched. An empty file ends the trust.",
+     [](Config& c, const std::string& v) {
+       return PutFederation(c.federation, v);
+     }},
+    {"trust.grace", SettingType::kText, "lifetime",
+     "How long a connection may outlive the certificate of either end: a\n"
+     "duration, or lifetime (as long as that certificate was good for).",
+     [](Config& c, const std::string& v) {
+       if (v == "lifetime") return base::OkStatus();
+       absl::Duration grace;
+       NODEWARD_TRY(PutDuration(grace, absl::Hours(24 * 365), v));
+       c.certificate_grace = grace;
+       return base::OkStatus();
+     }},
     {"runDir", SettingType::kText, "/run/nodeward",
      "Where control.sock and the lock lie; mode 0700. NODEWARD_RUN_DIR in the\n"
      "environment changes the default.",

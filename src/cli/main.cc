@@ -13,6 +13,8 @@
 #include "agent/settings.h"
 #include "base/text.h"
 #include "cli/ca_options.h"
+#include "cli/certs.h"
+#include "cli/check.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
 #include "cli/policy.h"
@@ -33,6 +35,8 @@ struct CommandLine {
   CLI::App* AddCommand(const std::string& name, const std::string& help,
                        const std::string& examples);
   void AddAgent();
+  void AddCerts();
+  void AddCheck();
   void AddEdges();
   void AddPolicy();
   void AddPolicyTest(CLI::App* policy);
@@ -46,6 +50,10 @@ struct CommandLine {
   std::string run_dir;
   bool show_version = false;
   AgentOptions agent;
+  CertsOptions certs;
+  ShowCertificateOptions show_certificate;
+  CheckOptions check;
+  std::string check_wait = "0s";
   CaOptions ca;
   EdgesOptions edges;
   PolicyTestOptions policy_test;
@@ -68,6 +76,8 @@ CommandLine::CommandLine(const Environment& environment)
   app.add_flag("--version", show_version, "Print the version and exit");
   AddRunDir(&app, &run_dir);
   AddAgent();
+  AddCerts();
+  AddCheck();
   AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
                &ca);
   AddEdges();
@@ -124,6 +134,45 @@ void CommandLine::AddAgent() {
       "  source: {manifests: /etc/nodeward/manifests}\n"
       "  ca: {embedded: /var/lib/nodeward/ca}\n"
       "  log: {level: info, format: json}"));
+}
+
+void CommandLine::AddCerts() {
+  CLI::App* const command = AddCommand(
+      "certs", "Show the certificates of this node's ServiceAccounts",
+      "nodeward certs\n"
+      "nodeward certs -o json\n"
+      "nodeward certs show mtls-test/httpbin --text");
+  AddRunDir(command, &run_dir);
+  command->add_option("-o,--output", certs.output, "How to print it")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  command->require_subcommand(0, 1);
+  CLI::App* const show = command->add_subcommand(
+      "show", "Print one certificate and its chain, as PEM");
+  AddRunDir(show, &run_dir);
+  show->add_flag("--text", show_certificate.text, "Decoded instead");
+  show->add_option("ID", show_certificate.identity,
+                   "spiffe://… or NAMESPACE/SERVICEACCOUNT")
+      ->required()
+      ->type_name("");
+}
+
+void CommandLine::AddCheck() {
+  CLI::App* const command = AddCommand(
+      "check", "Check this node: kernel, capture, agent, certificates",
+      "nodeward check\n"
+      "nodeward check --wait 1m\n"
+      "nodeward check -o short\n\n"
+      "√ is good, ‼ a warning, × an error. The exit status is 1 when there is\n"
+      "an error.");
+  AddRunDir(command, &run_dir);
+  command->add_option("-o,--output", check.output, "How to print it")
+      ->check(CLI::IsMember({"table", "short", "json"}))
+      ->type_name("FORMAT");
+  command
+      ->add_option("--wait", check_wait,
+                   "How long to try again while there is an error")
+      ->type_name("DURATION");
 }
 
 void CommandLine::AddEdges() {
@@ -349,6 +398,23 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
       line.agent.flags.emplace("runDir", line.run_dir);
     }
     return RunAgent(environment, line.agent);
+  }
+  if (command == "certs") {
+    const CLI::App* const certs = line.app.get_subcommands()[0];
+    if (!certs->get_subcommands().empty()) {
+      line.show_certificate.run_dir = line.run_dir;
+      return ShowCertificate(environment, line.show_certificate);
+    }
+    line.certs.run_dir = line.run_dir;
+    return Certs(environment, line.certs);
+  }
+  if (command == "check") {
+    if (!absl::ParseDuration(line.check_wait, &line.check.wait)) {
+      return absl::InvalidArgumentError(StrCat(
+          "--wait ", line.check_wait, ": use a duration such as 30s or 5m"));
+    }
+    line.check.run_dir = line.run_dir;
+    return CheckNode(environment, line.check);
   }
   if (command == "ca") {
     return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);

@@ -114,7 +114,16 @@ void PrintAgent(std::ostream& out, const Json& status) {
                           ? "yes"
                           : StrCat("no", why.empty() ? "" : ": ", why)});
   table.Add({"trust domain", GetString(status, "trust_domain")});
-  table.Add({"ca", GetString(status, "ca")});
+  const std::string ca_problem = GetString(status, "ca_problem");
+  table.Add({"ca", StrCat(GetString(status, "ca"),
+                          ca_problem.empty() ? "" : ": ", ca_problem)});
+  const std::string trust = GetString(status, "trust");
+  if (!trust.empty()) table.Add({"trust", trust});
+  for (const Json& problem : GetMember(status, "trust_problems")) {
+    if (problem.is_string()) {
+      table.Add({"trust problem", problem.get<std::string>()});
+    }
+  }
   const Json& kubelet = GetMember(status, "kubelet");
   table.Add(
       {"kubelet", GetBool(kubelet, "found")

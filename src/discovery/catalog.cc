@@ -251,6 +251,7 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   snapshot->revision = ++revision_;
   snapshot->trust_domain = options_.trust_domain;
   snapshot->trust_domain_aliases = options_.trust_domain_aliases;
+  snapshot->federated_trust_domains = options_.federated_trust_domains;
   snapshot->root_namespace = options_.root_namespace;
   snapshot->problems = problems;
   Collected all = Collect(files_, snapshot.get());

@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace nodeward::hbone {
 
@@ -39,14 +40,38 @@ std::shared_ptr<const tls::Context> Contexts::Find(
   return *made;
 }
 
-void Contexts::Refresh() {
-  const auto bundle = store_->bundle();
+bool Contexts::Refresh() {
+  auto bundle = store_->bundle();
   absl::erase_if(contexts_, [&](const auto& entry) {
     const tls::Context& context = *entry.second;
     const auto credential = store_->Find(context.credential().identity);
     return credential.get() != &context.credential() ||
            bundle.get() != &context.bundle();
   });
+  if (bundle == nullptr || bundle == bundle_) return false;
+  // A session may rest on a bundle between the two that we were told of.
+  const bool lost = bundle_ == nullptr ||
+                    bundle->generation != bundle_->generation + 1 ||
+                    pki::TakesTrustAway(*bundle_, *bundle);
+  bundle_ = std::move(bundle);
+  return lost;
+}
+
+base::Status Contexts::CheckPeer(const tls::Session& session) {
+  // The store's, not that of the last Refresh: a context may be newer.
+  auto bundle = store_->bundle();
+  if (bundle == nullptr || &session.context().bundle() == bundle.get()) {
+    return base::OkStatus();
+  }
+  if (verifier_ == nullptr || &verifier_->bundle() != bundle.get()) {
+    NODEWARD_ASSIGN(verifier_, pki::PeerVerifier::Create(std::move(bundle)));
+  }
+  return session.CheckPeerAgain(*verifier_);
+}
+
+std::string Contexts::WhyNone(const model::Identity& identity) const {
+  return base::StrCat("no valid certificate of ", identity.ToSpiffe(), ": ",
+                      store_->WhyNone(identity));
 }
 
 }  // namespace nodeward::hbone

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <tuple>
 
 #include "absl/container/flat_hash_map.h"
 #include "model/identity.h"
 #include "pki/credential.h"
+#include "pki/peer_verifier.h"
 #include "tls/context.h"
+#include "tls/session.h"
 
 namespace nodeward::hbone {
 
@@ -24,13 +27,20 @@ class Contexts {
                                            tls::Role role,
                                            tls::Context::Options::Alpn alpn);
   // The store has changed: what is outdated is made anew when it is needed.
-  void Refresh();
+  // True when peers that were accepted before must be checked again.
+  bool Refresh();
+  // Whether the bundle in force takes the peer of an established session.
+  base::Status CheckPeer(const tls::Session& session);
+  // Why Find has none for `identity`.
+  std::string WhyNone(const model::Identity& identity) const;
 
  private:
   using Key =
       std::tuple<model::Identity, tls::Role, tls::Context::Options::Alpn>;
   const pki::CredentialStore* const store_;
   absl::flat_hash_map<Key, std::shared_ptr<const tls::Context>> contexts_;
+  std::shared_ptr<const pki::TrustBundle> bundle_;     // as of the last Refresh
+  std::shared_ptr<const pki::PeerVerifier> verifier_;  // CheckPeer's last
 };
 
 }  // namespace nodeward::hbone

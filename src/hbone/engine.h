@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ struct Options {
   absl::Duration tunnel_idle = absl::Minutes(5);
   absl::Duration ping_interval = absl::Seconds(10);
   absl::Duration ping_timeout = absl::Seconds(20);
+  // How long a connection may outlive the certificate of either end. None: as
+  // long as that certificate was good for.
+  std::optional<absl::Duration> certificate_grace;
   // Receive window of one stream: what a reader that sleeps can make us hold
   // a direction and connection.
   uint32_t stream_window = 1 << 20;

@@ -40,8 +40,13 @@ InboundPlain::InboundPlain(Worker* worker, Pod* pod, const base::Endpoint& peer)
       source_(peer.address),
       client_(std::make_unique<TcpChannel>(&worker->workshop(), this)),
       timer_(worker->workshop().loop(), [this] { OnTimer(); }),
-      dial_deadline_(worker->workshop().loop(), [this] {
-        Finish(Outcome::kUpstreamTimeout, "the application: no answer", true);
+      dial_deadline_(worker->workshop().loop(),
+                     [this] {
+                       Finish(Outcome::kUpstreamTimeout,
+                              "the application: no answer", true);
+                     }),
+      expiry_(worker->workshop().loop(), [this](const std::string& why) {
+        Finish(Outcome::kCertificateEnd, why, true);
       }) {
   observe::Flow& flow = record_.flow();
   flow.source = peer;
@@ -203,7 +208,8 @@ void InboundPlain::Terminate() {
       worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
                                tls::Context::Options::Alpn::kIstio);
   if (context == nullptr) {
-    return Finish(Outcome::kNoCredential, "no certificate yet for this pod",
+    return Finish(Outcome::kNoCredential,
+                  worker_->contexts().WhyNone(pod_->workload()->identity),
                   true);
   }
   state_ = State::kHandshaking;
@@ -237,10 +243,13 @@ void InboundPlain::Handshake() {
   if (pod_->workload() == nullptr) {
     return Finish(Outcome::kNoRoute, "this pod is not known any more", true);
   }
+  CheckPeer();  // the bundle may have changed during the handshake
+  if (state_ == State::kOver) return;
+  expiry_.Watch(*tls_->session(), worker_->options().certificate_grace);
   identity_ = tls_->session()->peer();
   observe::Flow& flow = record_.flow();
-  flow.source_identity = identity_;
-  flow.destination_identity = pod_->workload()->identity;
+  flow.source_identity = std::make_shared<const model::Identity>(*identity_);
+  flow.destination_identity = pod_->identity();
   const policy::Verdict verdict = Decide(identity_);
   flow.policy = verdict.deciding_policy();
   if (!verdict.allow) {
@@ -332,6 +341,17 @@ void InboundPlain::Judge() {
   }
 }
 
+void InboundPlain::CheckPeer() {
+  if (state_ == State::kOver || tls_ == nullptr || tls_->session() == nullptr ||
+      !tls_->session()->established()) {
+    return;
+  }
+  const base::Status trusted = worker_->contexts().CheckPeer(*tls_->session());
+  if (!trusted.ok()) {
+    Finish(Outcome::kTrustChanged, std::string(trusted.message()), true);
+  }
+}
+
 void InboundPlain::Abort(Outcome outcome, std::string detail) {
   client_->Reset();
   Finish(outcome, std::move(detail), true);
@@ -342,6 +362,7 @@ void InboundPlain::Finish(Outcome outcome, std::string detail, bool reset) {
   state_ = State::kOver;
   timer_.Cancel();
   dial_deadline_.Cancel();
+  expiry_.Cancel();
   observe::Flow& flow = record_.flow();
   if (relay_.has_value()) {
     flow.bytes_sent = relay_->bytes_sent();

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/ip.h"
 #include "hbone/channel.h"
+#include "hbone/expiry.h"
 #include "hbone/flow_record.h"
 #include "hbone/pod.h"
 #include "hbone/relay.h"
@@ -40,6 +41,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
 
   void Abort(observe::Outcome outcome, std::string detail) override;
   void Judge() override;
+  void CheckPeer() override;
 
  private:
   enum class State {
@@ -89,6 +91,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   std::string sni_;  // of the client's hello
   io::Timer timer_;  // silence, sniff wait, handshake
   io::Timer dial_deadline_;
+  Expiry expiry_;
   bool captured_ = false;
 };
 

@@ -89,7 +89,7 @@ void InboundStream::Start(const http::Request& request) {
   if (pod_->workload() == nullptr || worker_->mesh() == nullptr) {
     return Refuse(503, Outcome::kNoRoute, "this pod is not known");
   }
-  flow.destination_identity = pod_->workload()->identity;
+  flow.destination_identity = pod_->identity();
   flow.source_workload = worker_->mesh()->FindOwner(tunnel_->peer().address);
   flow.service = worker_->mesh()->FindServing(*pod_->workload(), port_);
   if (pod_->shared().inbound.load(std::memory_order_relaxed) >
@@ -111,7 +111,7 @@ bool InboundStream::Admitted(std::string* reason) {
   }
   policy::Verdict verdict =
       pod_->policy().Decide({.source = tunnel_->peer().address,
-                             .peer = tunnel_->identity(),
+                             .peer = *tunnel_->identity(),
                              .port = port_,
                              .destination = tunnel_->address()});
   record_.flow().policy = verdict.deciding_policy();
@@ -157,7 +157,7 @@ void InboundStream::OnRelayEnd(RelayEnd end) {
       break;
   }
   const bool lost = relay_.reset_by_stream() && tunnel_->tunnel().down();
-  Finish(lost ? Outcome::kTunnelLost : Outcome::kReset,
+  Finish(lost ? tunnel_->tunnel().loss() : Outcome::kReset,
          lost ? std::string(tunnel_->tunnel().why().message()) : "", true);
 }
 

@@ -30,7 +30,10 @@ InboundTunnel::InboundTunnel(Worker* worker, Pod* pod, base::Fd fd,
     : Member(worker, pod, Kind::kInboundTunnel),
       peer_(peer),
       waiting_(std::move(fd)),
-      timer_(worker->workshop().loop(), [this] { OnTimer(); }) {}
+      timer_(worker->workshop().loop(), [this] { OnTimer(); }),
+      expiry_(worker->workshop().loop(), [this](const std::string& why) {
+        Abort(Outcome::kCertificateEnd, why);
+      }) {}
 
 void InboundTunnel::Begin() {
   const auto local = io::LocalEndpoint(waiting_.get());
@@ -43,7 +46,8 @@ void InboundTunnel::Begin() {
 }
 
 void InboundTunnel::Retry() {
-  if (tunnel_ != nullptr || left() || pod_->workload() == nullptr) return;
+  if (tunnel_ != nullptr) return MoveOn();
+  if (left() || pod_->workload() == nullptr) return;
   auto context =
       worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
                                tls::Context::Options::Alpn::kH2);
@@ -61,9 +65,32 @@ void InboundTunnel::Retry() {
   }
 }
 
+// Our certificate has been renewed: new streams are to come with it.
+void InboundTunnel::MoveOn() {
+  if (left() || !tunnel_->up() || pod_->workload() == nullptr) return;
+  const auto context =
+      worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
+                               tls::Context::Options::Alpn::kH2);
+  if (context != nullptr &&
+      &context->credential() != &tunnel_->tls()->context().credential()) {
+    tunnel_->Drain();
+  }
+}
+
+void InboundTunnel::CheckPeer() {
+  if (left() || tunnel_ == nullptr || !tunnel_->up()) return;
+  const base::Status trusted = worker_->contexts().CheckPeer(*tunnel_->tls());
+  if (trusted.ok()) return;
+  Abort(Outcome::kTrustChanged, std::string(trusted.message()));
+}
+
 void InboundTunnel::OnTimer() {
   if (tunnel_ == nullptr) {
-    return Refuse(Outcome::kNoCredential, "no certificate yet for this pod");
+    return Refuse(
+        Outcome::kNoCredential,
+        pod_->workload() == nullptr
+            ? "this pod is not known"
+            : worker_->contexts().WhyNone(pod_->workload()->identity));
   }
   // Twice the time after which clients give unused tunnels up themselves.
   tunnel_->Close();
@@ -71,6 +98,9 @@ void InboundTunnel::OnTimer() {
 
 void InboundTunnel::OnTunnelUp() {
   was_up_ = true;
+  CheckPeer();  // the bundle may have changed during the handshake
+  if (left()) return;
+  expiry_.Watch(*tunnel_->tls(), worker_->options().certificate_grace);
   timer_.Set(2 * worker_->options().tunnel_idle);
   if (draining_) tunnel_->Drain();
 }
@@ -108,6 +138,7 @@ void InboundTunnel::OnTunnelDown(const base::Status& why) {
     return Refuse(outcome_, std::string(why.message()));
   }
   timer_.Cancel();
+  expiry_.Cancel();
   Leave();
 }
 
@@ -115,7 +146,7 @@ void InboundTunnel::Abort(Outcome outcome, std::string detail) {
   if (left()) return;
   if (tunnel_ == nullptr) return Refuse(outcome, std::move(detail));
   outcome_ = outcome;
-  tunnel_->Abort();
+  tunnel_->Abort(outcome, std::move(detail));
 }
 
 // The client never got as far as a stream: this is the record of its attempt.

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/ip.h"
+#include "hbone/expiry.h"
 #include "hbone/pod.h"
 #include "hbone/tunnel.h"
 #include "io/loop.h"
@@ -28,7 +29,9 @@ class InboundTunnel final : public Member, public TunnelUser {
   // Where the client connected to: the one address that it may ask for.
   const base::IpAddress& address() const { return local_.address; }
   // REQUIRES: it is up.
-  const model::Identity& identity() const { return *tunnel_->tls()->peer(); }
+  const std::shared_ptr<const model::Identity>& identity() const {
+    return tunnel_->peer();
+  }
   Tunnel& tunnel() { return *tunnel_; }
   void AddStream();
   void StreamEnded();
@@ -36,10 +39,12 @@ class InboundTunnel final : public Member, public TunnelUser {
   void Abort(observe::Outcome outcome, std::string detail) override;
   void Judge() override { Retry(); }
   void Retry() override;
+  void CheckPeer() override;
   void Drain() override;
 
  private:
   void Begin();
+  void MoveOn();
   void OnTunnelUp() override;
   void OnTunnelRequest(int32_t stream, http::Request request) override;
   void OnTunnelGoaway() override { Drain(); }
@@ -53,6 +58,7 @@ class InboundTunnel final : public Member, public TunnelUser {
   base::Fd waiting_;  // before there is a certificate
   std::unique_ptr<Tunnel> tunnel_;
   io::Timer timer_;  // for the certificate, then without streams
+  Expiry expiry_;
   int streams_ = 0;
   bool draining_ = false;
   bool was_up_ = false;

@@ -114,8 +114,7 @@ void Outbound::SeekTunnel() {
                                tls::Context::Options::Alpn::kH2);
   if (context == nullptr) {
     return Wait(kCredentialWait, Outcome::kNoCredential,
-                base::StrCat("no certificate yet for ",
-                             pod_->workload()->identity.ToSpiffe()));
+                worker_->contexts().WhyNone(pod_->workload()->identity));
   }
   state_ = State::kSeeking;
   deadline_.Cancel();  // the tunnel has its own
@@ -173,8 +172,8 @@ void Outbound::OnStreamResponse(int status) {
   state_ = State::kRelaying;
   observe::Flow& flow = record_.flow();
   flow.security = Security::kMutualTls;
-  flow.source_identity = pod_->workload()->identity;
-  flow.destination_identity = tunnel_->tunnel().tls()->peer();
+  flow.source_identity = pod_->identity();
+  flow.destination_identity = tunnel_->tunnel().peer();
   record_.Open();
   stream_->Open();
 }
@@ -231,7 +230,7 @@ void Outbound::OnRelayEnd(RelayEnd end) {
   }
   if (stream_.has_value() && stream_->reset_by_stream() &&
       tunnel_->tunnel().down()) {
-    return Finish(Outcome::kTunnelLost,
+    return Finish(tunnel_->tunnel().loss(),
                   tunnel_->Describe(tunnel_->tunnel().why()), true);
   }
   Finish(Outcome::kReset, "", true);
@@ -252,7 +251,7 @@ void Outbound::OnRefusedStream() {
       lost || stream_->close_code() == http::error_code::kRefusedStream;
   if (again && !std::exchange(retried_, true)) return SeekTunnel();
   if (lost) {
-    return Finish(Outcome::kTunnelLost, tunnel->Describe(why), true);
+    return Finish(tunnel->tunnel().loss(), tunnel->Describe(why), true);
   }
   Finish(Outcome::kTunnelRefused,
          base::StrCat("the peer reset the stream (code ", stream_->close_code(),

@@ -47,6 +47,8 @@ class Member : public Retirable {
   virtual void Judge() {}
   // The credentials have changed.
   virtual void Retry() {}
+  // Roots or revocation lists have: is the peer still one to speak to?
+  virtual void CheckPeer() {}
   // The pod leaves or the agent stops: no new streams.
   virtual void Drain() {}
 
@@ -88,6 +90,11 @@ class Pod final : public Retirable {
   // Null while the snapshot does not know the pod.
   const std::shared_ptr<const model::Workload>& workload() const {
     return workload_;
+  }
+  // That of workload(), for flows; null with it.
+  std::shared_ptr<const model::Identity> identity() const {
+    if (workload_ == nullptr) return nullptr;
+    return {workload_, &workload_->identity};
   }
   // What decides about connections into workload(). REQUIRES: that is not null.
   const policy::WorkloadPolicy& policy() const { return *policy_; }

@@ -22,6 +22,10 @@ ClientTunnel::ClientTunnel(Worker* worker, Pod* pod, TunnelKey key,
       key_(std::move(key)),
       context_(std::move(context)),
       idle_(worker->workshop().loop(), [this] { Retire(); }),
+      expiry_(worker->workshop().loop(),
+              [this](const std::string& why) {
+                Abort(observe::Outcome::kCertificateEnd, why);
+              }),
       cap_(Pool::kMaxStreams) {
   tunnel_ = std::make_unique<Tunnel>(&worker->workshop(), this,
                                      worker->TunnelOptions(), context_,
@@ -88,6 +92,9 @@ bool ClientTunnel::outdated() const {
 
 void ClientTunnel::OnTunnelUp() {
   was_up_ = true;
+  CheckPeer();  // the bundle may have changed during the handshake
+  if (left()) return;
+  expiry_.Watch(*tunnel_->tls(), worker_->options().certificate_grace);
   const auto waiting = std::exchange(waiting_, {});
   for (TunnelSeeker* seeker : waiting) seeker->OnTunnel(this);
   CloseWhenUnused();
@@ -114,6 +121,7 @@ void ClientTunnel::OnTunnelDown(const base::Status& why) {
     }
   }
   idle_.Cancel();
+  expiry_.Cancel();
   worker_->pool().Remove(this);
   const std::string detail = Describe(why);
   const auto waiting = std::exchange(waiting_, {});
@@ -121,9 +129,17 @@ void ClientTunnel::OnTunnelDown(const base::Status& why) {
   for (TunnelSeeker* seeker : waiting) seeker->OnNoTunnel(outcome_, detail);
 }
 
-void ClientTunnel::Abort(observe::Outcome outcome, std::string) {
+void ClientTunnel::Abort(observe::Outcome outcome, std::string detail) {
+  if (left()) return;
   outcome_ = outcome;
-  tunnel_->Abort();
+  tunnel_->Abort(outcome, std::move(detail));
+}
+
+void ClientTunnel::CheckPeer() {
+  if (left() || !tunnel_->up()) return;
+  const base::Status trusted = worker_->contexts().CheckPeer(*tunnel_->tls());
+  if (trusted.ok()) return;
+  Abort(observe::Outcome::kTrustChanged, std::string(trusted.message()));
 }
 
 ClientTunnel* Pool::Seek(Pod* source, TunnelKey key,

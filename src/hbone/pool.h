@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/ip.h"
+#include "hbone/expiry.h"
 #include "hbone/pod.h"
 #include "hbone/tunnel.h"
 #include "io/loop.h"
@@ -74,6 +75,7 @@ class ClientTunnel final : public Member, public TunnelUser {
 
   void Abort(observe::Outcome outcome, std::string detail) override;
   void Judge() override;
+  void CheckPeer() override;
 
  private:
   void OnTunnelUp() override;
@@ -88,6 +90,7 @@ class ClientTunnel final : public Member, public TunnelUser {
   std::unique_ptr<Tunnel> tunnel_;
   std::vector<TunnelSeeker*> waiting_;
   io::Timer idle_;
+  Expiry expiry_;
   uint32_t cap_;
   uint32_t streams_ = 0;
   bool retired_ = false;

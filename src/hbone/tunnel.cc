@@ -90,6 +90,7 @@ bool Tunnel::GoUp() {
     return false;
   }
   http_ = *std::move(made);
+  peer_ = std::make_shared<const model::Identity>(*tls()->peer());
   heard_ = workshop_->loop().now();
   timer_.Set(options_.ping_interval);
   user_->OnTunnelUp();
@@ -206,7 +207,11 @@ void Tunnel::Close() {
   workshop_->AtRoundEnd(this);
 }
 
-void Tunnel::Abort() { Down(absl::CancelledError("closed"), true); }
+void Tunnel::Abort(observe::Outcome loss, std::string why) {
+  if (down_) return;
+  loss_ = loss;
+  Down(absl::CancelledError(why), true);
+}
 
 void Tunnel::Down(base::Status why, bool reset) {
   if (std::exchange(down_, true)) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "hbone/workshop.h"
 #include "http/session.h"
 #include "io/loop.h"
+#include "observe/flow.h"
 #include "tls/context.h"
 
 namespace nodeward::hbone {
@@ -72,6 +74,8 @@ class Tunnel final : public ChannelUser,
   // REQUIRES: it was up once. After calls that make output, ScheduleFlush.
   http::Session& http() { return *http_; }
   const tls::Session* tls() const { return channel_.session(); }
+  // The verified peer, for the flows of its streams; null before it is up.
+  const std::shared_ptr<const model::Identity>& peer() const { return peer_; }
   void ScheduleFlush() { workshop_->AtRoundEnd(this); }
   // Whether PINGs are sent while the peer is silent.
   void set_watched(bool watched) { watched_ = watched; }
@@ -86,7 +90,10 @@ class Tunnel final : public ChannelUser,
   // GOAWAY and an ordinary close at the end of the round. Streams hear OnClose.
   void Close();
   // RST, now. Streams hear OnClose. Not from inside a stream's callback.
-  void Abort();
+  // `loss` is how they record it.
+  void Abort(observe::Outcome loss, std::string why);
+  // What became of streams that ended with the tunnel.
+  observe::Outcome loss() const { return loss_; }
 
  private:
   void OnChannel() override;
@@ -121,7 +128,9 @@ class Tunnel final : public ChannelUser,
   bool connected_ = false;
   bool draining_ = false;
   bool closing_ = false;
+  std::shared_ptr<const model::Identity> peer_;
   bool down_ = false;
+  observe::Outcome loss_ = observe::Outcome::kTunnelLost;
   base::Status why_;
 };
 

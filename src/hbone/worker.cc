@@ -78,10 +78,14 @@ void Worker::SetMesh(std::shared_ptr<const MeshView> mesh) {
 }
 
 void Worker::CredentialsChanged() {
-  contexts_.Refresh();
+  const bool trust_lost = contexts_.Refresh();
   pool_->Refresh();
-  ForEachPod(
-      [](Pod& pod) { pod.ForEach([](Member& member) { member.Retry(); }); });
+  ForEachPod([trust_lost](Pod& pod) {
+    pod.ForEach([trust_lost](Member& member) {
+      if (trust_lost) member.CheckPeer();
+      if (!member.left()) member.Retry();
+    });
+  });
 }
 
 void Worker::AddPod(std::shared_ptr<SharedPod> shared,

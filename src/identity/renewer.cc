@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/text.h"
 #include "identity/schedule.h"
 #include "pki/chain.h"
 #include "pki/csr.h"
@@ -52,18 +53,34 @@ struct Entry {
   absl::Time next_attempt = absl::InfinitePast();
   std::string serial;  // of the last one
   absl::Time not_after = absl::InfinitePast();
+  absl::Time not_before = absl::InfinitePast();
+  absl::Time received = absl::InfinitePast();
+  std::string issuer;
   std::string error;
 };
+
+// In the words of a connection that fails for want of it.
+std::string WhyNone(const Entry& entry) {
+  std::string why =
+      entry.not_after == absl::InfinitePast()
+          ? "not issued yet"
+          : base::StrCat("expired on ",
+                         absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", entry.not_after,
+                                          absl::UTCTimeZone()));
+  if (!entry.error.empty()) base::StrAppend(&why, " (", entry.error, ")");
+  return why;
+}
 
 }  // namespace
 
 class Renewer::State : public std::enable_shared_from_this<State> {
  public:
   State(io::Loop& loop, pki::Issuer* issuer, pki::CredentialStore* store,
-        Options options, std::function<void()> changed)
+        Trust* trust, Options options, std::function<void()> changed)
       : gate_(std::make_shared<Gate>(loop)),
         issuer_(issuer),
         store_(store),
+        trust_(trust),
         options_(std::move(options)),
         changed_(std::move(changed)),
         timer_(loop, [this] { Tick(); }),
@@ -76,6 +93,7 @@ class Renewer::State : public std::enable_shared_from_this<State> {
     changed_ = nullptr;
   }
   void SetWanted(std::set<model::Identity> wanted);
+  void TrustChanged();
   std::vector<CertificateStatus> status() const;
   std::string IssuerDescription() const { return issuer_->Description(); }
 
@@ -90,7 +108,6 @@ class Renewer::State : public std::enable_shared_from_this<State> {
               const base::Status& why);
   void Take(const model::Identity& identity, Entry& entry, pki::Issued issued,
             pki::PrivateKey key);
-  void UpdateBundle(const std::vector<pki::Certificate>& roots);
   void SetTimer(absl::Time now);
   void TellChanged();
   double Jitter() {
@@ -100,12 +117,14 @@ class Renewer::State : public std::enable_shared_from_this<State> {
   const std::shared_ptr<Gate> gate_;
   pki::Issuer* const issuer_;
   pki::CredentialStore* const store_;
+  Trust* const trust_;
   const Options options_;
   std::function<void()> changed_;
   io::Timer timer_;
   std::mt19937_64 random_;
   std::map<model::Identity, Entry> entries_;
-  std::set<uint64_t> in_flight_;  // attempts, wanted still or not
+  std::vector<pki::Certificate> offered_;  // the roots of the newest answer
+  std::set<uint64_t> in_flight_;           // attempts, wanted still or not
   uint64_t attempts_ = 0;
   uint64_t generation_ = 0;
   bool telling_ = false;
@@ -117,10 +136,8 @@ void Renewer::State::SetWanted(std::set<model::Identity> wanted) {
       ++it;
       continue;
     }
-    if (it->second.current != nullptr) {
-      store_->Remove(it->first);
-      TellChanged();
-    }
+    store_->Remove(it->first);
+    if (it->second.current != nullptr) TellChanged();
     it = entries_.erase(it);
   }
   while (!wanted.empty()) {
@@ -141,7 +158,7 @@ void Renewer::State::Tick() {
 void Renewer::State::RemoveExpired(absl::Time now) {
   for (auto& [identity, entry] : entries_) {
     if (entry.current == nullptr || now < entry.not_after) continue;
-    store_->Remove(identity);
+    store_->Remove(identity, WhyNone(entry));
     entry.current = nullptr;
     entry.expired = true;
     TellChanged();
@@ -191,7 +208,8 @@ void Renewer::State::Answered(const model::Identity& identity, uint64_t attempt,
     const std::unique_ptr<pki::PrivateKey> key = std::move(entry.asked);
     base::Status status = issued.status();
     if (status.ok()) {
-      status = pki::CheckIssued(*issued, identity, *key, options_.clock());
+      const pki::Issued judged{issued->chain, trust_->RootsFor(issued->roots)};
+      status = pki::CheckIssued(judged, identity, *key, options_.clock());
     }
     if (status.ok()) {
       Take(identity, entry, *std::move(issued), std::move(*key));
@@ -206,6 +224,7 @@ void Renewer::State::Failed(const model::Identity& identity, Entry& entry,
                             const base::Status& why) {
   ++entry.failures;
   entry.error = std::string(why.message());
+  if (entry.current == nullptr) store_->SetWhyNone(identity, WhyNone(entry));
   const absl::Duration wait = Backoff(entry.failures, Jitter());
   entry.next_attempt = options_.clock() + wait;
   base::LogWarn("certificate not issued",
@@ -218,7 +237,8 @@ void Renewer::State::Failed(const model::Identity& identity, Entry& entry,
 
 void Renewer::State::Take(const model::Identity& identity, Entry& entry,
                           pki::Issued issued, pki::PrivateKey key) {
-  UpdateBundle(issued.roots);
+  offered_ = issued.roots;
+  trust_->Offer(offered_);
   entry.current = std::make_shared<const pki::Credential>(pki::Credential{
       identity, std::move(issued.chain), std::move(key), ++generation_});
   const pki::Certificate& leaf = entry.current->leaf();
@@ -228,9 +248,13 @@ void Renewer::State::Take(const model::Identity& identity, Entry& entry,
   entry.expired = false;
   entry.serial = leaf.SerialHex();
   entry.not_after = leaf.not_after();
-  entry.next_attempt =
-      std::max(RenewalTime(leaf.not_before(), leaf.not_after(), Jitter()),
-               options_.clock() + kMinRenewal);
+  entry.not_before = leaf.not_before();
+  entry.received = options_.clock();
+  entry.issuer = leaf.Issuer();
+  // CAs date certificates back, for clocks that differ; that is no life.
+  const absl::Time begin = std::max(leaf.not_before(), entry.received);
+  entry.next_attempt = std::max(RenewalTime(begin, leaf.not_after(), Jitter()),
+                                entry.received + kMinRenewal);
   TellChanged();
   base::LogInfo(
       "certificate issued",
@@ -239,18 +263,30 @@ void Renewer::State::Take(const model::Identity& identity, Entry& entry,
        {"not_after", absl::FormatTime(entry.not_after, absl::UTCTimeZone())}});
 }
 
-void Renewer::State::UpdateBundle(const std::vector<pki::Certificate>& roots) {
-  const std::shared_ptr<const pki::TrustBundle> old = store_->bundle();
-  const auto same = [](const pki::Certificate& a, const pki::Certificate& b) {
-    return a.Sha256Hex() == b.Sha256Hex();
-  };
-  if (old != nullptr && std::equal(old->roots.begin(), old->roots.end(),
-                                   roots.begin(), roots.end(), same)) {
-    return;
+void Renewer::State::TrustChanged() {
+  const absl::Time now = options_.clock();
+  for (auto& [identity, entry] : entries_) {
+    // What was refused for want of a root may be taken now.
+    bool again = entry.failures > 0;
+    if (entry.current != nullptr) {
+      const pki::Credential& own = *entry.current;
+      const pki::Issued held{own.chain, trust_->RootsFor(offered_)};
+      const base::Status leads = pki::CheckIssued(held, identity, own.key, now);
+      if (!leads.ok()) {
+        again = true;
+        base::LogWarn("certificate leads to no trusted root, asking anew",
+                      {{"identity", identity.ToSpiffe()},
+                       {"serial", entry.serial},
+                       {"why", std::string(leads.message())}});
+      }
+    }
+    // Not without pause, should CAs take turns in sending different roots.
+    if (again) {
+      entry.next_attempt = std::min(
+          entry.next_attempt, std::max(now, entry.received + kMinRenewal));
+    }
   }
-  store_->SetBundle(std::make_shared<const pki::TrustBundle>(
-      pki::TrustBundle{options_.trust_domain, options_.trust_domain_aliases,
-                       roots, old == nullptr ? 1 : old->generation + 1}));
+  Tick();
 }
 
 void Renewer::State::SetTimer(absl::Time now) {
@@ -293,7 +329,8 @@ std::vector<CertificateStatus> Renewer::State::status() const {
       state = CertificateState::kExpired;
     }
     all.push_back({identity, state, entry.serial, entry.not_after,
-                   entry.next_attempt, entry.error});
+                   entry.next_attempt, entry.error, entry.failures,
+                   entry.not_before, entry.received, entry.issuer});
   }
   return all;
 }
@@ -313,16 +350,18 @@ std::string_view CertificateStateText(CertificateState state) {
 }
 
 Renewer::Renewer(io::Loop& loop, pki::Issuer* issuer,
-                 pki::CredentialStore* store, Options options,
+                 pki::CredentialStore* store, Trust* trust, Options options,
                  std::function<void()> changed)
-    : state_(std::make_shared<State>(loop, issuer, store, std::move(options),
-                                     std::move(changed))) {}
+    : state_(std::make_shared<State>(loop, issuer, store, trust,
+                                     std::move(options), std::move(changed))) {}
 
 Renewer::~Renewer() { state_->Shut(); }
 
 void Renewer::SetWanted(std::set<model::Identity> wanted) {
   state_->SetWanted(std::move(wanted));
 }
+
+void Renewer::TrustChanged() { state_->TrustChanged(); }
 
 std::vector<CertificateStatus> Renewer::status() const {
   return state_->status();

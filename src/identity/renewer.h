@@ -12,6 +12,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "identity/trust.h"
 #include "io/loop.h"
 #include "model/identity.h"
 #include "pki/credential.h"
@@ -29,19 +30,22 @@ struct CertificateStatus {
   absl::Time not_after;  // of the same
   absl::Time next_attempt;
   std::string error;  // of the last attempt; empty when it succeeded
+  int failures = 0;   // in a row
+  absl::Time not_before = absl::InfinitePast();  // of the last certificate
+  absl::Time received = absl::InfinitePast();    // when it came
+  std::string issuer;                            // one line
 };
 
 // New identities are asked for at once, at most 8 at a time, renewals at half
 // of a certificate's life. A failure is tried again ever more slowly (1 s to
 // 150 s) and leaves the old credential in the store while it is valid; an
-// expired one is taken out. What the CA answers is checked before it is used.
-// The roots of the newest answer become the store's bundle, before the first
-// credential does.
+// expired one is taken out. What the CA answers is checked before it is used,
+// against the roots that peers will check it against.
+// The roots of the newest answer are offered to Trust, before the credential is
+// stored.
 class Renewer {
  public:
   struct Options {
-    std::string trust_domain;
-    std::vector<std::string> trust_domain_aliases;
     // Wall clock, injected for tests.
     std::function<absl::Time()> clock = [] { return absl::Now(); };
   };
@@ -49,13 +53,16 @@ class Renewer {
   // the store has changed. All outlive the renewer, which may be destroyed in
   // `changed` and with requests open. The store keeps what it has.
   Renewer(io::Loop& loop, pki::Issuer* issuer, pki::CredentialStore* store,
-          Options options, std::function<void()> changed);
+          Trust* trust, Options options, std::function<void()> changed);
   ~Renewer();
 
   // The identities with pods here, as of now: new ones are asked for at once,
   // those no longer in the set are dropped and their keys wiped. Also a way to
   // make it look at the clock.
   void SetWanted(std::set<model::Identity> wanted);
+  // The roots have changed: what does not lead to one of them is asked for anew
+  // at once, and serves on meanwhile; what was refused is tried again.
+  void TrustChanged();
   std::vector<CertificateStatus> status() const;
   std::string IssuerDescription() const;
 

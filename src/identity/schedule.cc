@@ -14,10 +14,10 @@ constexpr int kMaxDoublings = 10;  // 2^10 s is beyond the cap already
 
 }  // namespace
 
-absl::Time RenewalTime(absl::Time not_before, absl::Time not_after,
+absl::Time RenewalTime(absl::Time begin, absl::Time not_after,
                        double jitter) {
-  const absl::Duration half = (not_after - not_before) / 2;
-  return not_before + half * (1 + kRenewalJitter * jitter);
+  const absl::Duration half = (not_after - begin) / 2;
+  return begin + half * (1 + kRenewalJitter * jitter);
 }
 
 absl::Duration Backoff(int failures, double jitter) {

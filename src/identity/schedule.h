@@ -5,11 +5,11 @@
 
 namespace nodeward::identity {
 
-// When to ask again for a certificate that is good from `not_before` to
+// When to ask again for a certificate that is good from `begin` to
 // `not_after`: at half of its life, 10 % of that earlier or later, so that the
 // certificates of a node started at once do not fall due at once. `jitter` is
 // from [-1, 1].
-absl::Time RenewalTime(absl::Time not_before, absl::Time not_after,
+absl::Time RenewalTime(absl::Time begin, absl::Time not_after,
                        double jitter);
 
 // How long to wait after the `failures`-th failure in a row (counted from 1):

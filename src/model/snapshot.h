@@ -41,6 +41,8 @@ struct Snapshot {
   uint64_t revision = 0;
   std::string trust_domain;
   std::vector<std::string> trust_domain_aliases;
+  // Others whose peers are authenticated, too. Not names of ours.
+  std::vector<std::string> federated_trust_domains;
   std::string root_namespace = "istio-system";
   std::vector<std::shared_ptr<const Workload>> workloads;  // by ns, name
   std::vector<std::shared_ptr<const Service>> services;

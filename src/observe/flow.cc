@@ -17,6 +17,10 @@ std::string_view OutcomeText(Outcome outcome) {
       return "denied_policy";
     case Outcome::kPolicyChanged:
       return "policy_changed";
+    case Outcome::kTrustChanged:
+      return "trust_changed";
+    case Outcome::kCertificateEnd:
+      return "certificate_end";
     case Outcome::kSilent:
       return "silent";
     case Outcome::kTlsFailure:
@@ -52,6 +56,8 @@ bool IsRefusal(Outcome outcome) {
     case Outcome::kDeniedPlaintext:
     case Outcome::kDeniedPolicy:
     case Outcome::kPolicyChanged:
+    case Outcome::kTrustChanged:
+    case Outcome::kCertificateEnd:
     case Outcome::kSilent:
     case Outcome::kTlsFailure:
     case Outcome::kNoCredential:

@@ -99,6 +99,12 @@ std::string Certificate::ToPem() const {
   return Contents(bio.get());
 }
 
+std::string Certificate::ToText() const {
+  Bio bio(BIO_new(BIO_s_mem()));
+  X509_print(bio.get(), native());
+  return Contents(bio.get());
+}
+
 std::string Certificate::SerialHex() const {
   base::Handle<BIGNUM, BN_free> number(
       ASN1_INTEGER_to_BN(X509_get0_serialNumber(native()), nullptr));
@@ -145,6 +151,35 @@ std::string Certificate::Sha256Hex() const {
     text.push_back(kHex[digest[i] & 15]);
   }
   return text;
+}
+
+base::Status Certificate::CheckAlgorithms() const {
+  const EVP_PKEY* key = X509_get0_pubkey(native());
+  if (key == nullptr) {
+    return OpenSslStatus("read the certificate's key",
+                         absl::StatusCode::kInvalidArgument);
+  }
+  NODEWARD_TRY(CheckKeyStrength(key));
+  constexpr int kBits = 112;  // half of what SHA-224 gives; SHA-1 has 63
+  int digest = NID_undef;
+  int bits = 0;
+  if (X509_get_signature_info(native(), &digest, nullptr, &bits, nullptr) !=
+          1 ||
+      bits < kBits) {
+    ERR_clear_error();
+    return absl::InvalidArgumentError(base::StrCat(
+        "the certificate is signed with ",
+        digest == NID_undef ? "an unknown digest" : OBJ_nid2sn(digest),
+        " (use SHA-256 or stronger)"));
+  }
+  return base::OkStatus();
+}
+
+bool Certificate::SignedBy(const Certificate& issuer) const {
+  const bool is = X509_check_issued(issuer.native(), native()) == X509_V_OK &&
+                  X509_verify(native(), X509_get0_pubkey(issuer.native())) == 1;
+  ERR_clear_error();
+  return is;
 }
 
 bool Certificate::Matches(const PrivateKey& key) const {

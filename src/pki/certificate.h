@@ -33,6 +33,7 @@ class Certificate {
   static Certificate FromNative(x509_st* native);
 
   std::string ToPem() const;
+  std::string ToText() const;     // as openssl x509 -text
   std::string SerialHex() const;  // upper case, as openssl x509 -serial
   absl::Time not_before() const;
   absl::Time not_after() const;
@@ -42,6 +43,11 @@ class Certificate {
   // (X.509-SVID section 2), or one that does not parse.
   base::StatusOr<model::Identity> SpiffeId() const;
   std::string Sha256Hex() const;  // of the DER form
+  // OK for keys that CheckKeyStrength takes and signatures by SHA-256 or
+  // stronger; else what is weak.
+  base::Status CheckAlgorithms() const;
+  // Whether `issuer` has signed this one.
+  bool SignedBy(const Certificate& issuer) const;
   // Whether `key` is the private half of this certificate's public key.
   bool Matches(const PrivateKey& key) const;
   x509_st* native() const { return cert_.get(); }

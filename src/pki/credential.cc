@@ -6,9 +6,21 @@
 
 namespace nodeward::pki {
 
-bool TrustBundle::Trusts(std::string_view domain) const {
+bool TrustBundle::IsOurs(std::string_view domain) const {
   return domain == trust_domain ||
          std::find(aliases.begin(), aliases.end(), domain) != aliases.end();
+}
+
+bool TrustBundle::Trusts(std::string_view domain) const {
+  return IsOurs(domain) || federation.contains(std::string(domain));
+}
+
+bool TrustBundle::Same(const model::Identity& peer,
+                       const model::Identity& expected) const {
+  return peer == expected ||
+         (peer.name_space == expected.name_space &&
+          peer.service_account == expected.service_account &&
+          IsOurs(peer.trust_domain) && IsOurs(expected.trust_domain));
 }
 
 std::shared_ptr<const Credential> CredentialStore::Find(
@@ -35,17 +47,35 @@ std::vector<std::shared_ptr<const Credential>> CredentialStore::All() const {
 
 void CredentialStore::Put(std::shared_ptr<const Credential> credential) {
   base::MutexLock lock(&mutex_);
+  missing_.erase(credential->identity);
   // Swapped, so that an old key is not wiped under the lock.
   std::swap(credentials_[credential->identity], credential);
 }
 
-void CredentialStore::Remove(const model::Identity& identity) {
+void CredentialStore::Remove(const model::Identity& identity, std::string why) {
   std::shared_ptr<const Credential> old;
   base::MutexLock lock(&mutex_);
+  if (why.empty()) {
+    missing_.erase(identity);
+  } else {
+    missing_[identity] = std::move(why);
+  }
   const auto it = credentials_.find(identity);
   if (it == credentials_.end()) return;
   old = std::move(it->second);
   credentials_.erase(it);
+}
+
+std::string CredentialStore::WhyNone(const model::Identity& identity) const {
+  base::MutexLock lock(&mutex_);
+  const auto it = missing_.find(identity);
+  return it == missing_.end() ? "not issued yet" : it->second;
+}
+
+void CredentialStore::SetWhyNone(const model::Identity& identity,
+                                 std::string why) {
+  base::MutexLock lock(&mutex_);
+  missing_[identity] = std::move(why);
 }
 
 void CredentialStore::SetBundle(std::shared_ptr<const TrustBundle> bundle) {

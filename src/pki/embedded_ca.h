@@ -7,13 +7,16 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "pki/issuer.h"
 #include "pki/signer.h"
 
 namespace nodeward::pki {
 
 // A CA in the agent: a folder holding ca.crt and ca.key (0600). Several agents
-// may share the folder; those that start at once end with one root.
+// may share the folder; those that start at once end with one root. Another
+// pair put there is signed with from the next certificate on; one that cannot
+// be used is reported and the former stays.
 class EmbeddedCa : public Issuer {
  public:
   struct Options {
@@ -37,16 +40,18 @@ class EmbeddedCa : public Issuer {
   void Issue(const model::Identity& identity, std::string csr_pem,
              std::function<void(base::StatusOr<Issued>)> done) override;
   std::string Description() const override;
-  const Certificate& root() const { return root_.certificate; }
+  Certificate root() const;
 
  private:
   EmbeddedCa(Options options, Root root);
   base::StatusOr<Issued> Sign(const model::Identity& identity,
-                              const std::string& csr_pem) const;
+                              const std::string& csr_pem);
+  std::shared_ptr<const Root> Current();
 
-  // Constant after construction.
-  Options options_;
-  Root root_;
+  const Options options_;
+  mutable base::Mutex mutex_;
+  std::shared_ptr<const Root> root_ ABSL_GUARDED_BY(mutex_);
+  std::string seen_ ABSL_GUARDED_BY(mutex_);  // the files that root_ is of
 };
 
 }  // namespace nodeward::pki

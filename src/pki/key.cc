@@ -15,6 +15,7 @@
 
 #include "base/handle.h"
 #include "base/text.h"
+#include "pki/key_memory.h"
 #include "pki/openssl_error.h"
 
 namespace nodeward::pki {
@@ -53,6 +54,7 @@ base::Status CheckCurve(const EVP_PKEY* key) {
 
 base::StatusOr<PrivateKey> PrivateKey::GenerateP256() {
   EVP_PKEY* key = EVP_EC_gen("P-256");
+  BurnStack();  // the scalar was multiplied on it
   if (key == nullptr) return OpenSslStatus("make P-256 key");
   return PrivateKey(key);
 }

@@ -13,9 +13,8 @@ namespace nodeward::pki {
 
 // A private key. Not copyable; wiped when destroyed; prints as "[key]".
 //
-// It lies in the ordinary heap and is cleansed on release. OpenSSL's secure
-// heap has a fixed size and one lock, and serves the key shares of handshakes
-// too: half-open handshakes of strangers could use it up.
+// It is cleansed on release. After UseKeyMemory (key_memory.h) it lies in
+// locked memory that no core dump has; before that in the ordinary heap.
 class PrivateKey {
  public:
   static base::StatusOr<PrivateKey> GenerateP256();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/text.h"
 
@@ -25,13 +26,17 @@ bool HasSuffix(std::string_view text, std::string_view pattern) {
 }  // namespace
 
 TrustDomains::TrustDomains(const std::string& own,
-                           const std::vector<std::string>& aliases)
-    : domains_({own}) {
+                           const std::vector<std::string>& aliases,
+                           std::vector<std::string> federated)
+    : domains_({own}), federated_(std::move(federated)) {
   domains_.insert(domains_.end(), aliases.begin(), aliases.end());
 }
 
 bool TrustDomains::Accepts(const std::string& domain) const {
-  return std::find(domains_.begin(), domains_.end(), domain) != domains_.end();
+  const auto in = [&](const std::vector<std::string>& list) {
+    return std::find(list.begin(), list.end(), domain) != list.end();
+  };
+  return in(domains_) || in(federated_);
 }
 
 std::vector<std::string> TrustDomains::Expand(

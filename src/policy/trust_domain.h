@@ -6,11 +6,13 @@
 
 namespace nodeward::policy {
 
-// The trust domain of the mesh and its aliases: all name the same identities.
+// The trust domain of the mesh and its aliases, which all name the same
+// identities; and foreign ones, whose peers are accepted as what they are.
 class TrustDomains {
  public:
   TrustDomains() = default;
-  TrustDomains(const std::string& own, const std::vector<std::string>& aliases);
+  TrustDomains(const std::string& own, const std::vector<std::string>& aliases,
+               std::vector<std::string> federated = {});
 
   // Are certificates of `domain` accepted at all?
   bool Accepts(const std::string& domain) const;
@@ -29,6 +31,7 @@ class TrustDomains {
               std::vector<std::string>* out) const;
 
   std::vector<std::string> domains_;
+  std::vector<std::string> federated_;
 };
 
 }  // namespace nodeward::policy

@@ -54,7 +54,8 @@ void ForEachPolicy(const model::Snapshot& snapshot,
 }
 
 TrustDomains DomainsOf(const model::Snapshot& snapshot) {
-  return TrustDomains(snapshot.trust_domain, snapshot.trust_domain_aliases);
+  return TrustDomains(snapshot.trust_domain, snapshot.trust_domain_aliases,
+                      snapshot.federated_trust_domains);
 }
 
 bool AsksForSni(const model::AuthorizationPolicy& policy) {

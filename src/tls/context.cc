@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "pki/chain.h"
 #include "pki/openssl_error.h"
 #include "tls/alpn.h"
 #include "tls/peer_check.h"
@@ -22,7 +21,6 @@ constexpr char kGroups[] = "X25519:P-256";
 // What a stranger can make us hold before it is verified. SVID chains with
 // RSA-4096 throughout take 2 KB a certificate.
 constexpr long kMaxPeerChain = 32 * 1024;
-constexpr int kMaxDepth = 6;
 
 }  // namespace
 
@@ -42,7 +40,8 @@ base::StatusOr<std::shared_ptr<const Context>> Context::Create(
   context->role_ = role;
   context->options_ = options;
   context->credential_ = std::move(credential);
-  context->bundle_ = std::move(bundle);
+  NODEWARD_ASSIGN(context->verifier_,
+                  pki::PeerVerifier::Create(std::move(bundle)));
   NODEWARD_TRY(
       base::Annotate(context->Build(),
                      base::StrCat("make TLS context for ",
@@ -74,10 +73,8 @@ base::Status Context::Build() {
   // another earlier, where nobody can see whether they hold a whole record.
   SSL_CTX_set_mode(ctx_, SSL_MODE_NO_AUTO_CHAIN);
   NODEWARD_TRY(UseCredential());
-  NODEWARD_TRY(pki::AddRoots(SSL_CTX_get_cert_store(ctx_), bundle_->roots));
   SSL_CTX_set_verify(ctx_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                      nullptr);
-  SSL_CTX_set_verify_depth(ctx_, kMaxDepth);
   SSL_CTX_set_max_cert_list(ctx_, kMaxPeerChain);
   PeerCheck::Install(ctx_);
   return UseAlpn(ctx_, role_, options_.alpn);

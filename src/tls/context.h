@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "pki/credential.h"
+#include "pki/peer_verifier.h"
 
 struct ssl_ctx_st;
 
@@ -39,7 +40,8 @@ class Context {
 
   Role role() const { return role_; }
   const pki::Credential& credential() const { return *credential_; }
-  const pki::TrustBundle& bundle() const { return *bundle_; }
+  const pki::TrustBundle& bundle() const { return verifier_->bundle(); }
+  const pki::PeerVerifier& verifier() const { return *verifier_; }
   const Options& options() const { return options_; }
   ssl_ctx_st* native() const { return ctx_; }
   Context(const Context&) = delete;
@@ -53,7 +55,7 @@ class Context {
   Role role_ = Role::kClient;
   Options options_;
   std::shared_ptr<const pki::Credential> credential_;
-  std::shared_ptr<const pki::TrustBundle> bundle_;
+  std::shared_ptr<const pki::PeerVerifier> verifier_;
   ssl_ctx_st* ctx_ = nullptr;
 };
 

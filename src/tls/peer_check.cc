@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls/peer_check.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
@@ -12,22 +11,26 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
-#include "pki/certificate.h"
-#include "pki/chain.h"
+#include "pki/peer_verifier.h"
 #include "tls/alpn.h"
 
 namespace nodeward::tls {
 
-// In place of X509_verify_cert: that, and then what makes an X.509 path a peer
-// of ours. OpenSSL has set the purpose (client or server) beforehand.
+// In place of X509_verify_cert, whose roots are one set for all peers.
 struct PeerCheck::Callback {
   static int Verify(X509_STORE_CTX* path, void*) {
     auto* ssl = static_cast<SSL*>(
         X509_STORE_CTX_get_ex_data(path, SSL_get_ex_data_X509_STORE_CTX_idx()));
     auto* check = static_cast<PeerCheck*>(SSL_get_app_data(ssl));
-    if (X509_verify_cert(path) != 1) {
-      check->error_ =
-          base::Annotate(pki::ChainError(path), "verify peer certificate");
+    int code = X509_V_OK;
+    base::StatusOr<model::Identity> peer = check->context_.verifier().Verify(
+        {.leaf = X509_STORE_CTX_get0_cert(path),
+         .others = X509_STORE_CTX_get0_untrusted(path),
+         .by_client = check->context_.role() == Role::kServer},
+        &code);
+    if (!peer.ok()) {
+      check->error_ = base::Annotate(peer.status(), "verify peer certificate");
+      X509_STORE_CTX_set_error(path, code);  // becomes the alert
       return 0;
     }
     base::Status alpn = check->CheckAlpn(ssl);
@@ -37,10 +40,9 @@ struct PeerCheck::Callback {
       X509_STORE_CTX_set_error(path, X509_V_ERR_APPLICATION_VERIFICATION);
       return 0;
     }
-    base::StatusOr<model::Identity> peer = check->CheckIdentity(
-        pki::Certificate::FromNative(X509_STORE_CTX_get0_cert(path)));
-    if (!peer.ok()) {
-      check->error_ = base::Annotate(peer.status(), "verify peer certificate");
+    base::Status expected = check->CheckExpected(*peer);
+    if (!expected.ok()) {
+      check->error_ = base::Annotate(expected, "verify peer certificate");
       // Becomes the alert bad_certificate.
       X509_STORE_CTX_set_error(path, X509_V_ERR_CERT_REJECTED);
       return 0;
@@ -56,29 +58,20 @@ void PeerCheck::Install(ssl_ctx_st* native) {
 
 void PeerCheck::Attach(ssl_st* ssl) { SSL_set_app_data(ssl, this); }
 
-base::StatusOr<model::Identity> PeerCheck::CheckIdentity(
-    const pki::Certificate& leaf) const {
-  NODEWARD_TRY(pki::CheckLeaf(leaf));
-  base::StatusOr<model::Identity> peer = leaf.SpiffeId();
-  if (!peer.ok()) {
-    return absl::UnauthenticatedError(peer.status().message());
-  }
-  if (!context_.bundle().Trusts(peer->trust_domain)) {
-    return absl::UnauthenticatedError(
-        base::StrCat("identity ", peer->ToSpiffe(), " is of the trust domain ",
-                     peer->trust_domain, ", which is neither ours (",
-                     context_.bundle().trust_domain, ") nor an alias of it"));
-  }
-  if (context_.role() == Role::kServer) return peer;
-  if (std::find(expected_.begin(), expected_.end(), *peer) != expected_.end()) {
-    return peer;
+base::Status PeerCheck::CheckExpected(const model::Identity& peer) const {
+  if (context_.role() == Role::kServer) return base::OkStatus();
+  if (std::any_of(expected_.begin(), expected_.end(),
+                  [&](const model::Identity& each) {
+                    return context_.bundle().Same(peer, each);
+                  })) {
+    return base::OkStatus();
   }
   std::string wanted;
   for (const model::Identity& each : expected_) {
     base::StrAppend(&wanted, wanted.empty() ? "" : " or ", each.ToSpiffe());
   }
   return absl::UnauthenticatedError(base::StrCat(
-      "identity ", peer->ToSpiffe(), " is not the expected ", wanted));
+      "identity ", peer.ToSpiffe(), " is not the expected ", wanted));
 }
 
 // For the client: a server selects from what it was offered, or does not

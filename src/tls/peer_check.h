@@ -32,8 +32,7 @@ class PeerCheck {
 
  private:
   struct Callback;
-  base::StatusOr<model::Identity> CheckIdentity(
-      const pki::Certificate& leaf) const;
+  base::Status CheckExpected(const model::Identity& peer) const;
   base::Status CheckAlpn(const ssl_st* ssl) const;
 
   const Context& context_;

@@ -270,6 +270,15 @@ std::optional<pki::Certificate> Session::PeerCertificate() const {
   return pki::Certificate::FromNative(leaf);
 }
 
+base::Status Session::CheckPeerAgain(const pki::PeerVerifier& verifier) const {
+  X509* leaf = SSL_get0_peer_certificate(ssl_);
+  if (leaf == nullptr)
+    return absl::InternalError("the peer has no certificate");
+  return verifier.CheckAgain({.leaf = leaf,
+                              .others = SSL_get_peer_cert_chain(ssl_),
+                              .by_client = context_->role() == Role::kServer});
+}
+
 std::string Session::alpn() const {
   const unsigned char* data = nullptr;
   unsigned int size = 0;

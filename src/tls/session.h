@@ -81,6 +81,10 @@ class Session {
   // Hex SHA-256 of the peer's leaf; empty before established.
   std::string PeerCertificateHash() const;
   std::optional<pki::Certificate> PeerCertificate() const;
+  // Whether `verifier` takes the peer, too; an error says why not.
+  // REQUIRES: established().
+  base::Status CheckPeerAgain(const pki::PeerVerifier& verifier) const;
+  const Context& context() const { return *context_; }
   std::string alpn() const;
   // Why kFailed: "verify peer certificate: …".
   const base::Status& error() const { return error_; }

@@ -77,6 +77,45 @@ TEST_F(ConfigTest, DefaultsStandWithoutAFile) {
   EXPECT_EQ(config->log_format, base::LogFormat::kText);
 }
 
+TEST_F(ConfigTest, TrustAndCa) {
+  const auto plain = Load("node: node-a\n");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->trust_bundle, "");
+  EXPECT_EQ(plain->ca_lifetime, absl::Hours(24));
+  EXPECT_FALSE(plain->certificate_grace.has_value());
+  EXPECT_FALSE(plain->crl_required);
+  const auto config = Load(
+      "node: node-a\n"
+      "ca: {address: '[fd00::1]:15012', roots: /r.pem, token: /t,\n"
+      "     lifetime: 1h}\n"
+      "trust:\n"
+      "  bundle: /roots\n"
+      "  crl: /crl.pem\n"
+      "  revocation: required\n"
+      "  federation: [other.example=/other.pem]\n"
+      "  grace: 10m\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->ca_address, "[fd00::1]:15012");
+  EXPECT_EQ(config->ca_lifetime, absl::Hours(1));
+  EXPECT_EQ(config->trust_bundle, "/roots");
+  EXPECT_TRUE(config->crl_required);
+  EXPECT_EQ(config->federation.at("other.example"), "/other.pem");
+  EXPECT_EQ(config->certificate_grace, absl::Minutes(10));
+}
+
+TEST_F(ConfigTest, MistakesInTrustAndCa) {
+  EXPECT_THAT(Mistakes("ca: {address: ca.example}\n"), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(Mistakes("ca: {address: 'ca.example:15012'}\n"),
+              HasSubstr("needs ca.roots"));
+  EXPECT_THAT(Mistakes("ca: {lifetime: 1s}\n"), HasSubstr("10s or more"));
+  EXPECT_THAT(Mistakes("trust: {revocation: maybe}\n"),
+              HasSubstr("lenient or required"));
+  EXPECT_THAT(Mistakes("trust: {federation: [other.example]}\n"),
+              HasSubstr("TRUST-DOMAIN=PATH"));
+  EXPECT_THAT(Mistakes("trust: {federation: [cluster.local=/x]}\n"),
+              HasSubstr("our own trust domain"));
+}
+
 TEST_F(ConfigTest, NodeDefaultsToTheHostName) {
   char host[256] = {};
   ASSERT_EQ(gethostname(host, sizeof(host) - 1), 0);

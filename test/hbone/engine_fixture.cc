@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "absl/synchronization/notification.h"
 #include "base/text.h"
@@ -201,6 +203,11 @@ void EngineTest::GiveCredential(Node& node, const model::Identity& identity) {
   node.credentials.Put(std::make_shared<pki::Credential>(pki::Credential{
       identity, issued->chain, *std::move(key), ++generation_}));
   node.engine->CredentialsChanged();
+}
+
+std::string EngineTest::RootKey() const {
+  std::ifstream file(folder_ + "/ca/ca.key");
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 void EngineTest::Enrol(Node& node, TestPod& pod, bool with_credential) {

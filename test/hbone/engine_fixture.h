@@ -111,6 +111,8 @@ class EngineTest : public ::testing::Test {
   }
 
   const std::string& folder() const { return folder_; }
+  // PEM of the key of `ca`.
+  std::string RootKey() const;
 
   std::vector<std::shared_ptr<model::Workload>> workloads;
   std::vector<std::shared_ptr<model::Service>> services;

@@ -3,8 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -29,17 +32,21 @@ class RenewerTest : public testing::Test {
     OnLoop([this] { Start(); });
   }
   ~RenewerTest() override {
-    OnLoop([this] { renewer_.reset(); });
+    OnLoop([this] {
+      renewer_.reset();
+      trust_.reset();
+    });
     loop_->Stop();
     thread_.join();
   }
 
   void Start() {
+    trust_ = *Trust::Create(
+        *loop_, &store_,
+        {.trust_domain = "cluster.local", .aliases = {"old.example"}}, nullptr);
     Renewer::Options options;
-    options.trust_domain = "cluster.local";
-    options.trust_domain_aliases = {"old.example"};
     options.clock = [this] { return Clock(); };
-    renewer_.emplace(*loop_, &issuer_, &store_, options, [this] {
+    renewer_.emplace(*loop_, &issuer_, &store_, trust_.get(), options, [this] {
       ++changes_;
       if (on_change_) on_change_();
     });
@@ -107,6 +114,7 @@ class RenewerTest : public testing::Test {
   std::unique_ptr<io::Loop> loop_;
   pki::CredentialStore store_;
   FakeIssuer issuer_;
+  std::unique_ptr<Trust> trust_;
   std::optional<Renewer> renewer_;
   absl::Duration offset_;
   int changes_ = 0;
@@ -398,6 +406,85 @@ TEST(CertificateStateText, HasAWordForEach) {
   EXPECT_EQ(CertificateStateText(CertificateState::kRenewalFailing),
             "renewal failing");
   EXPECT_EQ(CertificateStateText(CertificateState::kExpired), "expired");
+}
+
+TEST_F(RenewerTest, WhyThereIsNoneIsTold) {
+  Want({Id("a")});
+  EXPECT_EQ(store_.WhyNone(Id("a")), "not issued yet");
+  OnLoop([&] {
+    issuer_.TakeFirst().done(absl::UnavailableError("the CA is away"));
+  });
+  Settle();
+  EXPECT_EQ(store_.WhyNone(Id("a")), "not issued yet (the CA is away)");
+  EXPECT_EQ(StatusOf(Id("a")).failures, 1);
+}
+
+// A bundle of a file rules: what the CA calls its roots does not count.
+class PinnedRenewerTest : public RenewerTest {
+ protected:
+  PinnedRenewerTest() {
+    std::filesystem::create_directories(folder_);
+    Write({issuer_.root.certificate});
+    OnLoop([this] {
+      renewer_.reset();
+      trust_ = *Trust::Create(
+          *loop_, &store_, {.trust_domain = "cluster.local", .bundle = file()},
+          [this] {
+            ++trust_changes_;
+            renewer_->TrustChanged();
+          });
+      Renewer::Options options;
+      options.clock = [this] { return Clock(); };
+      renewer_.emplace(*loop_, &issuer_, &store_, trust_.get(), options,
+                       [this] { ++changes_; });
+    });
+  }
+  ~PinnedRenewerTest() override { std::filesystem::remove_all(folder_); }
+  std::string file() const { return folder_ / "roots.pem"; }
+  void Write(const std::vector<pki::Certificate>& roots) const {
+    std::string text;
+    for (const pki::Certificate& each : roots) text += each.ToPem();
+    std::ofstream(folder_ / "new") << text;
+    std::filesystem::rename(folder_ / "new", file());
+  }
+
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() /
+      ("nodeward-renewer-" + std::to_string(getpid()) + "-" +
+       testing::UnitTest::GetInstance()->current_test_info()->name());
+  int trust_changes_ = 0;
+};
+
+TEST_F(PinnedRenewerTest, AnIssuerThatIsNotTrustedYetLeavesTheOldCertificate) {
+  issuer_.at_once = true;
+  Want({Id("a")});
+  const auto first = store_.Find(Id("a"));
+  ASSERT_NE(first, nullptr);
+  const pki::Root old = std::move(issuer_.root);
+  issuer_.root = pki::NewRoot();
+  Advance(absl::Hours(14));
+  Want({Id("a")});
+  EXPECT_EQ(store_.Find(Id("a")), first);
+  CertificateStatus status = StatusOf(Id("a"));
+  EXPECT_EQ(status.state, CertificateState::kRenewalFailing);
+  EXPECT_THAT(status.error, HasSubstr("not among the trusted roots"));
+  // The bundle gets the new root: the next attempt succeeds.
+  Write({old.certificate, issuer_.root.certificate});
+  Await([this] { return trust_changes_ > 0; });
+  Advance(absl::Minutes(10));
+  Want({Id("a")});
+  EXPECT_NE(store_.Find(Id("a")), first);
+}
+
+TEST_F(PinnedRenewerTest, ACertificateThatLosesItsRootIsAskedForAtOnce) {
+  issuer_.at_once = true;
+  Want({Id("a")});
+  const auto first = store_.Find(Id("a"));
+  ASSERT_NE(first, nullptr);
+  issuer_.root = pki::NewRoot();
+  Write({issuer_.root.certificate});
+  Await([&] { return store_.Find(Id("a")) != first; });
+  EXPECT_EQ(issuer_.asked, 2);
 }
 
 }  // namespace

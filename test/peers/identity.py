@@ -45,3 +45,21 @@ def other_ca(folder):
              "-subj", "/O=cluster.local", "-keyout", f"{folder}/ca.key",
              "-out", f"{folder}/ca.crt")
     return folder
+
+
+def revocation_list(ca, folder, *revoked, key=None):
+    """PEM of a list, good for a day, by the CA in folder `ca`."""
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/index", "w", encoding="ascii"):
+        pass
+    with open(f"{folder}/config", "w", encoding="ascii") as file:
+        file.write("[ca]\ndefault_ca=us\n[us]\ndefault_md=sha256\n"
+                   f"database={folder}/index\ndefault_crl_days=1\n"
+                   "unique_subject=no\n")
+    common = ("ca", "-config", f"{folder}/config", "-cert", f"{ca}/ca.crt",
+              "-keyfile", key or f"{ca}/ca.key")
+    for path in revoked:
+        _openssl(*common, "-revoke", path)
+    _openssl(*common, "-gencrl", "-out", f"{folder}/list.pem")
+    with open(f"{folder}/list.pem", encoding="ascii") as file:
+        return file.read()

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "pki/chain.h"
 #include "pki/command.h"
 #include "pki/csr.h"
@@ -42,6 +44,35 @@ class EmbeddedCaTest : public testing::Test {
   TempFolder folder_;
   const PrivateKey key_ = *PrivateKey::GenerateP256();
 };
+
+TEST_F(EmbeddedCaTest, AnotherPairPutThereIsUsed) {
+  const auto ca = Open();
+  const std::string before = ca->root().SerialHex();
+  const auto put = [this](const Root& root) {
+    Spill(folder_ / "new.key", *root.key.ToPem());
+    std::filesystem::permissions(folder_ / "new.key",
+                                 std::filesystem::perms::owner_read);
+    std::filesystem::rename(folder_ / "new.key", folder_ / "ca/ca.key");
+    Spill(folder_ / "new.crt", root.certificate.ToPem());
+    std::filesystem::rename(folder_ / "new.crt", folder_ / "ca/ca.crt");
+  };
+  const Root next = NewRoot();
+  put(next);
+  auto issued = Issue(*ca, Id("a"), *MakeCsr(key_, Id("a")));
+  ASSERT_TRUE(issued.ok()) << issued.status();
+  EXPECT_EQ(issued->roots[0].SerialHex(), next.certificate.SerialHex());
+  EXPECT_TRUE(CheckIssued(*issued, Id("a"), key_, absl::Now()).ok());
+  // A pair that does not match, or none: the former stays.
+  Spill(folder_ / "ca/ca.crt", NewRoot().certificate.ToPem());
+  issued = Issue(*ca, Id("a"), *MakeCsr(key_, Id("a")));
+  ASSERT_TRUE(issued.ok()) << issued.status();
+  EXPECT_EQ(issued->roots[0].SerialHex(), next.certificate.SerialHex());
+  std::filesystem::remove_all(folder_ / "ca");
+  EXPECT_TRUE(Issue(*ca, Id("a"), *MakeCsr(key_, Id("a"))).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "ca/ca.crt"))
+      << "no root is made anew behind the operator's back";
+  EXPECT_NE(ca->root().SerialHex(), before);
+}
 
 TEST_F(EmbeddedCaTest, LeafIsWhatUsersExpectToSee) {
   const auto ca = Open();

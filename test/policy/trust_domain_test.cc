@@ -59,5 +59,13 @@ TEST(TrustDomainsTest, ExpandsWhatNamesOneOfOurs) {
               ElementsAre("*", "foreign/ns/a/sa/b"));
 }
 
+TEST(TrustDomainsTest, ForeignOnesAreAcceptedButNeverMeantByOurNames) {
+  const TrustDomains domains("td", {"old-td"}, {"partner"});
+  EXPECT_TRUE(domains.Accepts("partner"));
+  EXPECT_FALSE(domains.Accepts("stranger"));
+  EXPECT_THAT(domains.Expand({"td/ns/a/sa/b"}),
+              ::testing::ElementsAre("td/ns/a/sa/b", "old-td/ns/a/sa/b"));
+}
+
 }  // namespace
 }  // namespace nodeward::policy

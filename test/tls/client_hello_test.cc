@@ -82,7 +82,7 @@ std::string Hello(const std::string& extensions) {
                            Vector(1, std::string(32, 's')) +
                            Vector(2, "\x13\x01") +
                            Vector(1, std::string(1, 0)) + Vector(2, extensions);
-  return Fragment("\x01" + Vector(3, body), 16'384);
+  return Fragment(std::string(1, 1) + Vector(3, body), 16'384);
 }
 
 std::string AlpnList(const std::vector<std::string>& names) {

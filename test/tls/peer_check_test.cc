@@ -116,6 +116,39 @@ TEST_F(PeerCheckTest, AnAliasIsTaken) {
   EXPECT_EQ(pair.server.session->peer(), Id("sleep", "old.example"));
 }
 
+// While a trust domain is renamed, the two ends may know each other by
+// different names.
+TEST_F(PeerCheckTest, TheExpectedIsTakenUnderAnAlias) {
+  server_credential = pki::NewCredential(root, Id("httpbin", "old.example"));
+  client_bundle = pki::NewBundle(root, {"old.example"});
+  EXPECT_EQ(Connected().client.session->peer(), Id("httpbin", "old.example"));
+  server_credential = pki::NewCredential(root, Id("other", "old.example"));
+  ExpectClientRefuses("is not the expected", "bad certificate");
+}
+
+TEST_F(PeerCheckTest, AFederatedDomainIsTakenForItself) {
+  const pki::Root foreign = pki::NewRoot("other.example");
+  auto bundle = std::make_shared<pki::TrustBundle>(*pki::NewBundle(root));
+  bundle->federation["other.example"] = {foreign.certificate};
+  server_bundle = bundle;
+  client_credential = pki::NewCredential(foreign, Id("sleep", "other.example"));
+  EXPECT_EQ(Connected().server.session->peer(), Id("sleep", "other.example"));
+  client_credential = pki::NewCredential(foreign, Id("sleep"));
+  ExpectServerRefuses("not among the trusted roots", "unknown CA");
+}
+
+TEST_F(PeerCheckTest, AnOpenSessionIsCheckedAgain) {
+  const Pair pair = Connected();
+  const auto same = pki::PeerVerifier::Create(pki::NewBundle(root));
+  EXPECT_TRUE(pair.client.session->CheckPeerAgain(**same).ok());
+  EXPECT_TRUE(pair.server.session->CheckPeerAgain(**same).ok());
+  const auto other = pki::PeerVerifier::Create(pki::NewBundle(pki::NewRoot()));
+  for (const End* end : {&pair.client, &pair.server}) {
+    EXPECT_THAT(std::string(end->session->CheckPeerAgain(**other).message()),
+                testing::HasSubstr("not among the trusted roots"));
+  }
+}
+
 TEST_F(PeerCheckTest, TwoUriNamesAreRefused) {
   client_credential = Forged(
       kSleep, {.names = std::string(kSleep) + ",URI:https://example.com"});

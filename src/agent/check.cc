@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the agent tells `nodeward certs` and `nodeward check`.
+#include "identity/check.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "agent/agent.h"
+#include "base/text.h"
+#include "kernel/features.h"
+
+namespace nodeward::agent {
+namespace {
+
+using Result = model::Check::Result;
+
+void Add(model::CheckCategory* category, std::string description,
+         const std::string& error, Result bad, std::string hint) {
+  model::Check line{std::move(description)};
+  if (!error.empty()) {
+    line.result = bad;
+    line.error = error;
+    line.hint = std::move(hint);
+  }
+  category->checks.push_back(std::move(line));
+}
+
+void List(std::string* text, const std::string& item) {
+  base::StrAppend(text, "\n\t* ", item);
+}
+
+std::string Headed(std::string_view heading, const std::string& list) {
+  return list.empty() ? "" : base::StrCat(heading, list);
+}
+
+}  // namespace
+
+std::vector<admin::CertificateReport> Agent::Certificates() const {
+  std::vector<admin::CertificateReport> all;
+  for (const auto& each : renewer_->status()) {
+    admin::CertificateReport report;
+    report.identity = each.identity.ToSpiffe();
+    report.state = identity::CertificateStateText(each.state);
+    report.serial = each.serial;
+    report.issuer = each.issuer;
+    report.not_before = each.not_before;
+    report.not_after = each.not_after;
+    report.next_renewal = each.next_attempt;
+    report.error = each.error;
+    if (const auto credential = credentials_.Find(each.identity)) {
+      for (const pki::Certificate& one : credential->chain) {
+        report.chain_pem += one.ToPem();
+      }
+    }
+    all.push_back(std::move(report));
+  }
+  return all;
+}
+
+model::CheckCategory Agent::CheckKernel() const {
+  model::CheckCategory category{"nodeward-kernel", {}};
+  const kernel::Features features = kernel::ProbeFeatures();
+  // The agent would not have started otherwise.
+  Add(&category, "kernel has what the hooks need", "", Result::kError, "");
+  Add(&category, "connect() to a known dead end fails at once",
+      features.set_retval ? "" : "it succeeds first and is reset then",
+      Result::kWarning, "Linux 5.18 or newer has it");
+  return category;
+}
+
+model::CheckCategory Agent::CheckCapture() const {
+  model::CheckCategory category{"nodeward-capture", {}};
+  std::string lost;
+  std::string unexempt;
+  for (const capture::PodStatus& pod : enroller_->status()) {
+    const std::string name = base::StrCat(pod.name_space, "/", pod.name);
+    if (pod.state == capture::PodState::kPending ||
+        pod.state == capture::PodState::kFailed) {
+      List(&lost, base::StrCat(name, " is ", capture::PodStateText(pod.state),
+                               pod.reason.empty() ? "" : ": ", pod.reason));
+    } else if (pod.state == capture::PodState::kEnrolled &&
+               !pod.probe_exemption) {
+      List(&unexempt, name);
+    }
+  }
+  Add(&category, "pods that opted in are enrolled",
+      Headed("Some pods are not:", lost), Result::kError,
+      "nodeward status tells the reason of each");
+  const auto kubelet = enroller_->kubelet();
+  Add(&category, "kubelet is found, so that its probes pass",
+      kubelet.found ? "" : kubelet.reason, Result::kWarning,
+      "set kubelet.cgroup where there is no kubelet on its port");
+  Add(&category, "pods have a veth at which probes are told apart",
+      Headed("Probes of some pods are refused:", unexempt), Result::kWarning,
+      "netkit and pod interfaces in the cloud have none");
+  return category;
+}
+
+model::CheckCategory Agent::CheckAgent() const {
+  model::CheckCategory category{"nodeward-agent", {}};
+  std::string unready;
+  for (const std::string& reason : UnreadyReasons()) List(&unready, reason);
+  Add(&category, "agent is ready", Headed("It is not:", unready),
+      Result::kError, "nodeward status tells more");
+  std::string problems;
+  if (latest_ != nullptr) {
+    for (const model::Problem& problem : latest_->problems) {
+      List(&problems, problem.ToString());
+    }
+  }
+  Add(&category, "objects of the source are all understood",
+      Headed("Some are not:", problems), Result::kWarning,
+      "correct them; what they concern is closed where status says so");
+  return category;
+}
+
+std::vector<model::CheckCategory> Agent::Check() const {
+  identity::CheckInput input;
+  input.bundle = credentials_.bundle();
+  input.trust_problems = trust_->problems();
+  input.credentials = credentials_.All();
+  input.certificates = renewer_->status();
+  input.now = absl::Now();
+  return {CheckKernel(), CheckCapture(), CheckAgent(),
+          identity::CheckIdentity(input), identity::CheckDataPlane(input)};
+}
+
+}  // namespace nodeward::agent
