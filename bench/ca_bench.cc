@@ -40,8 +40,7 @@ void BM_Certificate(benchmark::State& state) {
   const Authorizer authorizer({"cluster.local", {}});
   observe::CaMetrics metrics("bench");
   Service service(
-      {.trust_domain = "cluster.local",
-       .per_caller = {.rate = 1e9, .burst = 1e9},
+      {.per_caller = {.rate = 1e9, .burst = 1e9},
        .per_address = {.rate = 1e9, .burst = 1e9}},
       [&authority] { return authority; }, &authenticator, &authorizer,
       &metrics);

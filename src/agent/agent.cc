@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
+#include <malloc.h>
 #include <signal.h>
 
 #include <set>
@@ -17,6 +18,8 @@ namespace nodeward::agent {
 namespace {
 
 constexpr absl::Duration kRefreshInterval = absl::Seconds(1);
+constexpr absl::Duration kTrimDelay = absl::Seconds(2);
+constexpr absl::Duration kTrimInterval = absl::Minutes(1);
 constexpr absl::Duration kScrapeWait = absl::Seconds(1);
 
 std::set<model::Identity> LocalIdentities(const model::Snapshot& snapshot,
@@ -75,6 +78,7 @@ void Agent::LogNewProblems(const model::Snapshot& snapshot) const {
 void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
   LogNewProblems(*snapshot);
   latest_ = snapshot;
+  trim_->Set(kTrimDelay);
   metrics_->DropWorkloads(*snapshot);
   metrics_->SetSourceProblems(static_cast<int64_t>(snapshot->problems.size()));
   renewer_->SetWanted(LocalIdentities(*snapshot, config_.node));
@@ -109,6 +113,15 @@ void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
   if (stopping_) return;
   readiness_.Set(UnreadyReasons());
+}
+
+// What was read and enrolled has left the heap full of holes; it is given back
+// once things are quiet, and seldom, for the workers wait for it meanwhile.
+void Agent::TrimHeap() {
+  const absl::Time now = absl::Now();
+  if (now < next_trim_) return trim_->Set(next_trim_ - now);
+  next_trim_ = now + kTrimInterval;
+  malloc_trim(0);
 }
 
 std::string Agent::Scrape() {

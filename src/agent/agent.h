@@ -63,6 +63,7 @@ class Agent {
   void OnSignal(int signal);
   // Readiness, every second: what nobody announces.
   void Refresh();
+  void TrimHeap();
   // The metrics with their gauges as they are now. From the scrape's thread.
   std::string Scrape();
   void RefreshMetrics();
@@ -94,6 +95,8 @@ class Agent {
   model::SnapshotPtr steered_;  // the last one the kernel steers by
   admin::Readiness readiness_;
   std::unique_ptr<io::Timer> refresh_;
+  std::unique_ptr<io::Timer> trim_;
+  absl::Time next_trim_ = absl::InfinitePast();
   std::unique_ptr<admin::ControlServer> control_;
   std::unique_ptr<admin::HttpServer> metrics_server_;
   std::unique_ptr<admin::HttpServer> ready_server_;

@@ -13,6 +13,8 @@
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
 #include "pki/key_memory.h"
+#include "policy/answer.h"
+#include "policy/question.h"
 #include "policy/verdict.h"
 
 namespace nodeward::agent {
@@ -47,6 +49,7 @@ base::Status Agent::Build() {
                   }));
   NODEWARD_ASSIGN(run_dir_, admin::RunDir::Open(config_.run_dir));
   refresh_ = std::make_unique<io::Timer>(*loop_, [this] { Refresh(); });
+  trim_ = std::make_unique<io::Timer>(*loop_, [this] { TrimHeap(); });
   NODEWARD_TRY(BuildDataPath());
   NODEWARD_TRY(BuildIdentity());
   NODEWARD_TRY(BuildAdmin());
@@ -133,6 +136,15 @@ base::Status Agent::BuildAdmin() {
   control_->Handle("edges", [this](const base::Json& args) {
     return recorder_->EdgesResult(args);
   });
+  control_->Handle(
+      "policy-test",
+      [this](const base::Json& args) -> base::StatusOr<base::Json> {
+        if (latest_ == nullptr) {
+          return absl::UnavailableError("no snapshot yet");
+        }
+        NODEWARD_ASSIGN(const auto question, policy::ReadQuestion(args));
+        return policy::AnswerQuestion(*latest_, question);
+      });
   control_->Handle("certs", [this](const base::Json& args) {
     return admin::CertificatesResult(Certificates(), args);
   });

@@ -50,8 +50,7 @@ base::Status AuthorityProcess::Build() {
   authorizer_ = std::make_unique<Authorizer>(
       Authorizer::Options{config_.trust_domain, config_.trusted_agents});
   service_ = std::make_unique<Service>(
-      Service::Options{.trust_domain = config_.trust_domain,
-                       .lifetime = config_.lifetime,
+      Service::Options{.lifetime = config_.lifetime,
                        .max_lifetime = config_.max_lifetime,
                        .clock_skew = config_.clock_skew,
                        .per_caller = {.rate = config_.rate,

@@ -35,7 +35,6 @@ struct Request {
 class Service {
  public:
   struct Options {
-    std::string trust_domain;
     absl::Duration lifetime = absl::Hours(24);      // unless another is asked
     absl::Duration max_lifetime = absl::Hours(24);  // of what is asked
     absl::Duration clock_skew = absl::Seconds(20);  // notBefore in the past

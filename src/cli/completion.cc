@@ -112,6 +112,11 @@ std::string Fish(const std::vector<CommandWords>& commands) {
                 command.name, " -d ", FishQuoted(command.help), "\n");
     }
     for (const std::string& option : command.options) {
+      if (!option.starts_with('-')) {
+        StrAppend(&script, "complete -c nodeward -f -n '", condition, "' -a ",
+                  option, "\n");
+        continue;
+      }
       const bool is_long = option.starts_with("--");
       StrAppend(&script, "complete -c nodeward -n '", condition, "' ",
                 is_long ? "-l " : "-s ", option.substr(is_long ? 2 : 1), "\n");

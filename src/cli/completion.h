@@ -13,7 +13,8 @@ namespace nodeward::cli {
 struct CommandWords {
   std::string name;  // empty: the options before any command
   std::string help;
-  std::vector<std::string> options;  // "--namespace", "-n"
+  // "--namespace", "-n", and the names of its own commands.
+  std::vector<std::string> options;
 };
 
 // nodeward completion: prints a script for `shell` (bash, zsh or fish), to be

@@ -17,6 +17,7 @@
 #include "cli/check.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
+#include "cli/policy.h"
 #include "cli/run_agent.h"
 #include "cli/status.h"
 #include "cli/uninstall.h"
@@ -37,6 +38,9 @@ struct CommandLine {
   void AddCerts();
   void AddCheck();
   void AddEdges();
+  void AddPolicy();
+  void AddPolicyTest(CLI::App* policy);
+  void AddPolicyLint(CLI::App* policy);
   void AddStatus();
   void AddUninstall();
   void AddCompletion();
@@ -52,6 +56,8 @@ struct CommandLine {
   std::string check_wait = "0s";
   CaOptions ca;
   EdgesOptions edges;
+  PolicyTestOptions policy_test;
+  PolicyLintOptions policy_lint;
   StatusOptions status;
   UninstallOptions uninstall;
   std::string shell;
@@ -75,6 +81,7 @@ CommandLine::CommandLine(const Environment& environment)
   AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
                &ca);
   AddEdges();
+  AddPolicy();
   AddStatus();
   AddUninstall();
   AddCommand("version", "Print the version", "nodeward version");
@@ -82,16 +89,20 @@ CommandLine::CommandLine(const Environment& environment)
   app.footer("nodeward COMMAND --help tells more about each.");
 }
 
-CLI::App* CommandLine::AddCommand(const std::string& name,
-                                  const std::string& help,
-                                  const std::string& examples) {
-  CLI::App* const command = app.add_subcommand(name, help);
+void SetExamples(CLI::App* command, const std::string& examples) {
   std::string footer = "Examples:\n";
   for (const char c : examples) {
     if (c != '\n' && footer.back() == '\n') footer += "  ";
     footer += c;
   }
   command->footer(footer);
+}
+
+CLI::App* CommandLine::AddCommand(const std::string& name,
+                                  const std::string& help,
+                                  const std::string& examples) {
+  CLI::App* const command = app.add_subcommand(name, help);
+  SetExamples(command, examples);
   return command;
 }
 
@@ -183,6 +194,118 @@ void CommandLine::AddEdges() {
       ->type_name("FORMAT");
 }
 
+void CommandLine::AddPolicy() {
+  CLI::App* const command = AddCommand(
+      "policy", "Ask and check policies: who may call what",
+      "nodeward policy test --from cluster.local/ns/full/sa/sleep \\\n"
+      "  --to mtls-test/httpbin --port 8000\n"
+      "nodeward policy lint manifests/");
+  command->require_subcommand(1);
+  AddPolicyTest(command);
+  AddPolicyLint(command);
+}
+
+// What replaces the running agent's settings.
+void AddManifestSettings(CLI::App* command, CLI::Option* manifests,
+                         ManifestsOptions* options) {
+  const auto add = [&](CLI::Option* option, const char* type) {
+    option->type_name(type);
+    if (manifests != nullptr) option->needs(manifests);
+  };
+  add(command->add_option("--trust-domain", options->trust_domain,
+                          "The mesh's own (cluster.local)"),
+      "DOMAIN");
+  add(command->add_option("--trust-domain-alias", options->trust_domain_aliases,
+                          "Another name of it; may be repeated"),
+      "DOMAIN");
+  add(command->add_option("--root-namespace", options->root_namespace,
+                          "Whose policies are the whole mesh's "
+                          "(istio-system)"),
+      "NS");
+}
+
+void CommandLine::AddPolicyTest(CLI::App* policy) {
+  CLI::App* const command = policy->add_subcommand(
+      "test", "May A call B, and why? By the running agent, or by manifests");
+  SetExamples(
+      command,
+      "nodeward policy test --from cluster.local/ns/full/sa/sleep \\\n"
+      "  --to mtls-test/httpbin --port 8000 --method GET --path /headers\n"
+      "nodeward policy test --from none --from-ip 10.0.0.7 --to db/mongo-0 "
+      "\\\n"
+      "  --port 27017 --manifests ./manifests\n"
+      "nodeward policy test --manifests ./manifests --batch cases.jsonl\n\n"
+      "The exit status is 0 for ALLOW, 3 for DENY. --port is the Service's "
+      "where\n--to is one, else the pod's. A batch has one JSON object a "
+      "line:\n"
+      "  {\"id\", \"from\", \"fromIp\", \"to\", \"port\", \"protocol\": "
+      "\"http\"|\"tcp\",\n"
+      "   \"method\", \"path\", \"host\", \"headers\": {}, \"sni\"}\n"
+      "and gets one a line; its exit status is 1 when a line has no answer.");
+  PolicyTestOptions& o = policy_test;
+  AddRunDir(command, &run_dir);
+  CLI::Option* const batch =
+      command
+          ->add_option("--batch", o.batch,
+                       "Answer every line of a file (-: standard input)")
+          ->type_name("FILE");
+  const auto add = [&](const char* name, auto* value, const char* help,
+                       const char* type) {
+    return command->add_option(name, *value, help)
+        ->type_name(type)
+        ->excludes(batch);
+  };
+  add("--from", &o.from, "The caller's principal, or none for plaintext", "ID");
+  add("--from-ip", &o.from_ip, "The caller's address", "IP");
+  add("--to", &o.to, "The pod or service that is called", "NS/NAME");
+  add("--port", &o.port, "Its port (default: its first)", "PORT");
+  add("--protocol", &o.protocol,
+      "http or tcp (default: http if anything of HTTP is given)", "NAME")
+      ->check(CLI::IsMember({"http", "tcp"}));
+  add("--method", &o.method, "HTTP method (GET)", "NAME");
+  add("--path", &o.path, "HTTP path, with query (/)", "PATH");
+  add("--host", &o.host, "HTTP Host or :authority", "NAME");
+  add("--header", &o.headers, "HTTP header; may be repeated", "NAME=VALUE")
+      ->allow_extra_args(false);
+  add("--sni", &o.sni, "Server name in the client's TLS hello", "NAME");
+  command->add_option("-o,--output", o.output, "How to print it")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  CLI::Option* const manifests =
+      command
+          ->add_option("--manifests", o.manifests.path,
+                       "Ask these manifests (a directory or a file), not the "
+                       "running agent")
+          ->type_name("DIR");
+  AddManifestSettings(command, manifests, &o.manifests);
+  command
+      ->add_option("--path-normalization", o.manifests.path_normalization,
+                   "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES "
+                   "(BASE)")
+      ->check(CLI::IsMember(
+          {"NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}))
+      ->needs(manifests)
+      ->type_name("MODE");
+}
+
+void CommandLine::AddPolicyLint(CLI::App* policy) {
+  CLI::App* const command = policy->add_subcommand(
+      "lint", "What of these manifests would be rejected, what surprises?");
+  SetExamples(command,
+              "nodeward policy lint manifests/\n"
+              "nodeward policy lint httpbin-deny.yaml -o json\n\n"
+              "The exit status is 0 when all is acceptable, 1 when something "
+              "would be\nrejected.");
+  command
+      ->add_option("PATH", policy_lint.manifests.path, "A directory or a file")
+      ->required()
+      ->type_name("");
+  command->add_option("-o,--output", policy_lint.output, "How to print it")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  AddManifestSettings(command, nullptr, &policy_lint.manifests);
+}
+
 void CommandLine::AddStatus() {
   CLI::App* const command = AddCommand(
       "status",
@@ -253,7 +376,17 @@ CommandWords WordsOf(const CLI::App& command, const std::string& name) {
 std::vector<CommandWords> CommandLine::Words() const {
   std::vector<CommandWords> all = {WordsOf(app, "")};
   for (const CLI::App* command : app.get_subcommands({})) {
-    all.push_back(WordsOf(*command, command->get_name()));
+    CommandWords words = WordsOf(*command, command->get_name());
+    for (const CLI::App* inner : command->get_subcommands({})) {
+      words.options.push_back(inner->get_name());
+      for (const std::string& option : WordsOf(*inner, "").options) {
+        if (std::find(words.options.begin(), words.options.end(), option) ==
+            words.options.end()) {
+          words.options.push_back(option);
+        }
+      }
+    }
+    all.push_back(std::move(words));
   }
   return all;
 }
@@ -289,6 +422,13 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
   if (command == "edges") {
     line.edges.run_dir = line.run_dir;
     return Edges(environment, line.edges);
+  }
+  if (command == "policy test") {
+    line.policy_test.run_dir = line.run_dir;
+    return PolicyTest(environment, line.policy_test);
+  }
+  if (command == "policy lint") {
+    return PolicyLint(environment, line.policy_lint);
   }
   if (command == "status") {
     line.status.run_dir = line.run_dir;
@@ -338,7 +478,16 @@ int Parse(Environment& environment, std::vector<std::string> arguments) {
     environment.err << line.app.help();
     return kUsage;
   }
-  const std::string command = chosen[0]->get_name();
+  std::string command = chosen[0]->get_name();
+  for (const CLI::App* inner : chosen[0]->get_subcommands()) {
+    command += " " + inner->get_name();
+  }
+  if (command == "policy test" && line.policy_test.batch.empty() &&
+      (line.policy_test.from.empty() || line.policy_test.to.empty())) {
+    environment.err << "nodeward policy test: --from and --to are required, or "
+                       "--batch\nSee nodeward policy test --help.\n";
+    return kUsage;
+  }
   return Report(environment, command, Dispatch(environment, line, command));
 }
 

@@ -35,6 +35,7 @@ struct Collected {
   Entries<std::shared_ptr<const Service>> services;
   Entries<std::shared_ptr<const EndpointSlice>> slices;
   Entries<PeerAuthentication> policies;
+  Entries<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
   std::vector<model::ClosingPolicy> closing;
 };
 
@@ -93,7 +94,10 @@ Collected Collect(const std::map<std::string, Manifest>& files,
               get_if<std::shared_ptr<const Service>>(&content)) ||
           add(&all.slices,
               get_if<std::shared_ptr<const EndpointSlice>>(&content)) ||
-          add(&all.policies, get_if<PeerAuthentication>(&content))) {
+          add(&all.policies, get_if<PeerAuthentication>(&content)) ||
+          add(&all.authorization,
+              get_if<std::shared_ptr<const model::AuthorizationPolicy>>(
+                  &content))) {
         continue;
       }
       if (const auto* closing = get_if<model::ClosingPolicy>(&content)) {
@@ -106,6 +110,7 @@ Collected Collect(const std::map<std::string, Manifest>& files,
   SortAndUnify(&all.services, problems);
   SortAndUnify(&all.slices, problems);
   SortAndUnify(&all.policies, problems);
+  SortAndUnify(&all.authorization, problems);
   return all;
 }
 
@@ -283,6 +288,10 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   for (const auto& entry : all.policies) {
     snapshot->peer_authentications.push_back(*entry.content);
   }
+  for (const auto& entry : all.authorization) {
+    snapshot->authorization_policies.push_back(*entry.content);
+  }
+  snapshot->path_normalization = options_.path_normalization;
   snapshot->closing_policies = std::move(all.closing);
   snapshot->Finish();
   ReportShadowed(all.policies, snapshot.get());

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "base/yaml.h"
+#include "discovery/authorization.h"
 #include "discovery/field.h"
 #include "discovery/metadata.h"
 #include "discovery/opt_in.h"
@@ -71,7 +72,7 @@ class Reader {
   void ReadObject(const base::Json& value, const Place& place,
                   const std::string& kind);
   Object::Content ReadContent(const Field& root, const std::string& kind,
-                              const Metadata& metadata);
+                              const Metadata& metadata, int line);
   void Keep(Object object, const base::Json& value, const Place& place,
             const Findings& findings);
   void Close(model::ClosingPolicy closing, Problem problem);
@@ -106,8 +107,9 @@ std::pair<int, std::string> SplitPosition(const base::Status& status) {
 Problem SyntaxProblem(const std::string& file, const base::Status& status,
                       int first_line) {
   const auto [line, reason] = SplitPosition(status);
-  return {file, first_line + line, "",
-          base::StrCat("not well-formed YAML: ", reason), false};
+  return {file,  first_line + line,
+          "",    base::StrCat("not well-formed YAML: ", reason),
+          false, true};
 }
 
 void Reader::ReadText(std::string_view text) {
@@ -221,7 +223,7 @@ void Reader::ReadValue(const base::Json& value, const Place& place,
 void Reader::ReportUnknown(const base::Json& value, const Place& place,
                            const std::string& reason) {
   keep_unnamed_ = true;
-  Problem problem{file_, place.LineOf(""), "", reason, false};
+  Problem problem{file_, place.LineOf(""), "", reason, false, true};
   const std::string kind = base::GetString(value, "kind");
   const bool security =
       IsSecurityKind(kind) || kind == "PeerAuthenticationList" ||
@@ -252,7 +254,7 @@ void Reader::Close(model::ClosingPolicy closing, Problem problem) {
 // ---- objects ----
 
 Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
-                                    const Metadata& metadata) {
+                                    const Metadata& metadata, int line) {
   if (kind == "Namespace") {
     return std::make_shared<const Namespace>(
         Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true)});
@@ -271,10 +273,11 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
   if (kind == "PeerAuthentication") {
     return ReadPeerAuthentication(root, metadata, context_.root_namespace);
   }
-  auto closing =
-      ReadAuthorizationPolicy(root, metadata, context_.root_namespace);
-  if (!closing.has_value()) return std::monostate();
-  return *std::move(closing);
+  auto policy = std::make_shared<model::AuthorizationPolicy>(
+      ReadAuthorizationPolicy(root, metadata, context_.root_namespace));
+  policy->file = file_;
+  policy->line = line;
+  return policy;
 }
 
 void Reader::ReadObject(const base::Json& value, const Place& place,
@@ -293,7 +296,7 @@ void Reader::ReadObject(const base::Json& value, const Place& place,
   object.name_space = kind == "Namespace" ? "" : metadata.name_space;
   object.name = metadata.name;
   object.line = place.LineOf("");
-  object.content = ReadContent(root, kind, metadata);
+  object.content = ReadContent(root, kind, metadata, object.line);
   Keep(std::move(object), value, place, findings);
 }
 
@@ -320,7 +323,7 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
                             object.Title(),
                             base::StrCat(finding.pointer, ": ", finding.reason,
                                          note ? std::string_view() : outcome),
-                            closes && !note});
+                            closes && !note, !note});
   }
   if (last_good != nullptr || (broken && !closes)) {
     result_.problems.insert(result_.problems.end(), object.notes.begin(),
@@ -335,10 +338,6 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
                        base::StrCat("it is broken: ", findings.front().pointer,
                                     ": ", findings.front().reason),
                        context_.root_namespace);
-  } else if (const auto* closing =
-                 std::get_if<model::ClosingPolicy>(&object.content)) {
-    object.notes.push_back(
-        {file_, object.line, object.Title(), closing->reason, true});
   }
   result_.objects.push_back(std::move(object));
 }

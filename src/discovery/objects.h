@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "model/authorization.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/snapshot.h"
@@ -79,12 +80,11 @@ struct EndpointSlice {
 // One object of the source. Immutable once read; shared, so that what did not
 // change keeps its address.
 struct Object {
-  // monostate: it stands, but has no effect here.
-  using Content =
-      std::variant<std::monostate, std::shared_ptr<const Namespace>,
-                   std::shared_ptr<const Pod>, std::shared_ptr<const Service>,
-                   std::shared_ptr<const EndpointSlice>,
-                   model::PeerAuthentication, model::ClosingPolicy>;
+  using Content = std::variant<
+      std::shared_ptr<const Namespace>, std::shared_ptr<const Pod>,
+      std::shared_ptr<const Service>, std::shared_ptr<const EndpointSlice>,
+      model::PeerAuthentication,
+      std::shared_ptr<const model::AuthorizationPolicy>, model::ClosingPolicy>;
 
   std::string kind;
   std::string name_space;  // empty: cluster-scoped

@@ -17,15 +17,6 @@ using model::ClosingPolicy;
 using model::MtlsMode;
 using model::PeerAuthentication;
 
-void RefuseUnknown(const Field& object,
-                   std::initializer_list<std::string_view> known) {
-  for (const auto& [key, member] : object.Members()) {
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      member.Flaw("unknown field");
-    }
-  }
-}
-
 MtlsMode ReadMode(const Field& mtls) {
   RefuseUnknown(mtls, {"mode"});
   const Field mode = mtls["mode"];
@@ -37,24 +28,6 @@ MtlsMode ReadMode(const Field& mtls) {
   }
   mode.Flaw("must be UNSET, DISABLE, PERMISSIVE or STRICT");
   return MtlsMode::kUnset;
-}
-
-// matchLabels of a WorkloadSelector.
-model::Labels ReadSelector(const Field& selector) {
-  RefuseUnknown(selector, {"matchLabels"});
-  const Field match = selector["matchLabels"];
-  const model::Labels labels = match.StringMap();
-  for (const auto& [key, value] : labels) {
-    if (key.empty()) match.Flaw("a key must not be empty");
-    if (key.find('*') != std::string::npos ||
-        value.find('*') != std::string::npos) {
-      match[key].Flaw("wildcards are not allowed in a selector");
-    }
-    if (key.size() > 316 || value.size() > 63) {
-      match[key].Flaw("longer than a label may be");
-    }
-  }
-  return labels;
 }
 
 void ReadPortModes(const Field& ports, PeerAuthentication* policy) {
@@ -119,6 +92,32 @@ std::string WithoutComments(std::string_view text) {
 
 }  // namespace
 
+void RefuseUnknown(const Field& object,
+                   std::initializer_list<std::string_view> known) {
+  for (const auto& [key, member] : object.Members()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      member.Flaw("unknown field");
+    }
+  }
+}
+
+model::Labels ReadSelector(const Field& selector) {
+  RefuseUnknown(selector, {"matchLabels"});
+  const Field match = selector["matchLabels"];
+  const model::Labels labels = match.StringMap();
+  for (const auto& [key, value] : labels) {
+    if (key.empty()) match.Flaw("a key must not be empty");
+    if (key.find('*') != std::string::npos ||
+        value.find('*') != std::string::npos) {
+      match[key].Flaw("wildcards are not allowed in a selector");
+    }
+    if (key.size() > 316 || value.size() > 63) {
+      match[key].Flaw("longer than a label may be");
+    }
+  }
+  return labels;
+}
+
 PeerAuthentication ReadPeerAuthentication(const Field& root,
                                           const Metadata& metadata,
                                           const std::string& root_namespace) {
@@ -143,33 +142,6 @@ PeerAuthentication ReadPeerAuthentication(const Field& root,
     selector.Note(
         base::StrCat("the policy has no effect: in the root namespace ",
                      root_namespace, " only one without a selector counts"));
-  }
-  return policy;
-}
-
-std::optional<ClosingPolicy> ReadAuthorizationPolicy(
-    const Field& root, const Metadata& metadata,
-    const std::string& root_namespace) {
-  const Field spec = root["spec"];
-  ClosingPolicy policy;
-  policy.kind = "AuthorizationPolicy";
-  policy.name = metadata.name;
-  policy.name_space = metadata.name_space;
-  policy.mesh_wide = metadata.name_space == root_namespace;
-  policy.selector = ReadSelector(spec["selector"]);
-  policy.reason =
-      "authorization policies are not supported yet, so it closes what it "
-      "selects";
-  const bool targets =
-      spec["targetRef"].present() || !spec["targetRefs"].Items().empty();
-  const auto dry_run = metadata.annotations.find("istio.io/dry-run");
-  if (targets && policy.selector.empty()) {
-    spec.Note("it targets a waypoint or gateway, so no pod, and has no effect");
-    return std::nullopt;
-  }
-  if (dry_run != metadata.annotations.end() && dry_run->second == "true") {
-    spec.Note("it is a dry run and has no effect");
-    return std::nullopt;
   }
   return policy;
 }

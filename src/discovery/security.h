@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,16 +12,17 @@
 
 namespace nodeward::discovery {
 
+// A member of `object` that is not `known` is a flaw.
+void RefuseUnknown(const Field& object,
+                   std::initializer_list<std::string_view> known);
+
+// matchLabels of a WorkloadSelector.
+model::Labels ReadSelector(const Field& selector);
+
 // A security.istio.io v1 or v1beta1 PeerAuthentication, with the checks of its
 // CRD; a field that the CRD does not know is a flaw too, as it is to kubectl:
 // a policy with a slip in a name would enforce nothing.
 model::PeerAuthentication ReadPeerAuthentication(
-    const Field& root, const Metadata& metadata,
-    const std::string& root_namespace);
-
-// An AuthorizationPolicy, of which only the scope is read: it closes what it
-// selects. None: it selects no pod (targetRefs, dry run).
-std::optional<model::ClosingPolicy> ReadAuthorizationPolicy(
     const Field& root, const Metadata& metadata,
     const std::string& root_namespace);
 

@@ -28,9 +28,10 @@ class Source {
 struct ManifestOptions {
   std::string directory;  // must belong to root and not be writable by others
   std::string trust_domain = "cluster.local";
-  std::vector<std::string> trust_domain_aliases;
+  std::vector<std::string> trust_domain_aliases = {};
   std::vector<std::string> federated_trust_domains = {};
   std::string root_namespace = "istio-system";
+  model::PathNormalization path_normalization = model::PathNormalization::kBase;
 };
 
 // Reads *.yaml, *.yml and *.json below the directory, recursively, and watches

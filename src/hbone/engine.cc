@@ -63,6 +63,7 @@ class EngineImpl final : public Engine {
   const Options options_;
   observe::FlowSink* const flows_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<const MeshView> mesh_;  // SetSnapshot's latest
 };
 
 EngineImpl::~EngineImpl() {
@@ -88,7 +89,9 @@ base::Status EngineImpl::StartWorkers(const pki::CredentialStore* credentials) {
 
 void EngineImpl::SetSnapshot(model::SnapshotPtr snapshot,
                              std::function<void()> done) {
-  auto mesh = std::make_shared<const MeshView>(std::move(snapshot));
+  auto mesh =
+      std::make_shared<const MeshView>(std::move(snapshot), mesh_.get());
+  mesh_ = mesh;
   auto all = std::make_shared<Countdown>(workers_.size(), std::move(done));
   for (const auto& worker : workers_) {
     worker->Post([w = worker.get(), mesh, all] {

@@ -37,6 +37,7 @@ InboundPlain::InboundPlain(Worker* worker, Pod* pod, const base::Endpoint& peer)
     : Member(worker, pod, Kind::kInbound),
       record_(worker->flows(), worker->NextFlowId(),
               observe::Reporter::kDestination, worker->now()),
+      source_(peer.address),
       client_(std::make_unique<TcpChannel>(&worker->workshop(), this)),
       timer_(worker->workshop().loop(), [this] { OnTimer(); }),
       dial_deadline_(worker->workshop().loop(),
@@ -79,13 +80,20 @@ void InboundPlain::Start(base::Fd fd) {
 
 bool InboundPlain::AdmitsPlaintext() {
   if (pod_->workload() == nullptr) return false;
-  const policy::Verdict verdict =
-      policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
-                    {record_.flow().source.address, std::nullopt, local_.port});
+  const policy::Verdict verdict = Decide(std::nullopt);
   mode_ = verdict.mtls;
   plaintext_ = verdict.allow;
-  record_.flow().policy = verdict.policy;
+  record_.flow().policy = verdict.deciding_policy();
   return plaintext_;
+}
+
+policy::Verdict InboundPlain::Decide(
+    std::optional<model::Identity> peer) const {
+  return pod_->policy().Decide({.source = source_,
+                                .peer = std::move(peer),
+                                .port = local_.port,
+                                .destination = local_.address,
+                                .sni = sni_});
 }
 
 void InboundPlain::Consider() {
@@ -159,21 +167,29 @@ void InboundPlain::Sniff() {
     case tls::Sniffed::Kind::kNotTls:
       return plaintext_ ? Pass(Security::kPlaintext) : DenyPlaintext();
     case tls::Sniffed::Kind::kTls:
-      if (sniffed.is_mesh() && mode_ != model::MtlsMode::kDisable) {
-        return Terminate();
-      }
-      return plaintext_ ? Pass(Security::kPassthroughTls) : DenyPlaintext();
+      return DealWithHello(sniffed);
   }
+}
+
+void InboundPlain::DealWithHello(const tls::Sniffed& hello) {
+  sni_ = hello.server_name;
+  if (hello.is_mesh() && mode_ != model::MtlsMode::kDisable) {
+    return Terminate();
+  }
+  // The name that it asks for may have been what was missing, or too much.
+  if (pod_->workload() != nullptr && pod_->policy().WantsSni()) {
+    AdmitsPlaintext();
+  }
+  return plaintext_ ? Pass(Security::kPassthroughTls) : DenyPlaintext();
 }
 
 void InboundPlain::DenyPlaintext() {
   policy::Verdict verdict;
-  if (pod_->workload() != nullptr) {
-    verdict = policy::Admit(
-        worker_->mesh()->snapshot(), *pod_->workload(),
-        {record_.flow().source.address, std::nullopt, local_.port});
-  }
-  Finish(Outcome::kDeniedPlaintext, verdict.reason, true);
+  verdict.layer = policy::Verdict::Layer::kAuthn;
+  if (pod_->workload() != nullptr) verdict = Decide(std::nullopt);
+  const bool authz = verdict.layer == policy::Verdict::Layer::kAuthz;
+  Finish(authz ? Outcome::kDeniedPolicy : Outcome::kDeniedPlaintext,
+         verdict.reason, true);
 }
 
 void InboundPlain::Pass(Security security) {
@@ -185,6 +201,9 @@ void InboundPlain::Pass(Security security) {
 }
 
 void InboundPlain::Terminate() {
+  if (pod_->workload() == nullptr) {
+    return Finish(Outcome::kNoRoute, "this pod is not known any more", true);
+  }
   auto context =
       worker_->contexts().Find(pod_->workload()->identity, tls::Role::kServer,
                                tls::Context::Options::Alpn::kIstio);
@@ -221,17 +240,18 @@ void InboundPlain::Handshake() {
       break;
   }
   timer_.Cancel();
+  if (pod_->workload() == nullptr) {
+    return Finish(Outcome::kNoRoute, "this pod is not known any more", true);
+  }
   CheckPeer();  // the bundle may have changed during the handshake
   if (state_ == State::kOver) return;
   expiry_.Watch(*tls_->session(), worker_->options().certificate_grace);
   identity_ = tls_->session()->peer();
   observe::Flow& flow = record_.flow();
-  flow.source_identity = identity_;
-  flow.destination_identity = pod_->workload()->identity;
-  const policy::Verdict verdict =
-      policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
-                    {flow.source.address, identity_, local_.port});
-  flow.policy = verdict.policy;
+  flow.source_identity = std::make_shared<const model::Identity>(*identity_);
+  flow.destination_identity = pod_->identity();
+  const policy::Verdict verdict = Decide(identity_);
+  flow.policy = verdict.deciding_policy();
   if (!verdict.allow) {
     return Finish(Outcome::kDeniedPolicy, verdict.reason, true);
   }
@@ -314,12 +334,8 @@ void InboundPlain::Judge() {
   }
   policy::Verdict verdict;
   verdict.reason = "this pod is not known any more";
-  if (pod_->workload() != nullptr) {
-    verdict =
-        policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
-                      {record_.flow().source.address, identity_, local_.port});
-  }
-  record_.flow().policy = verdict.policy;
+  if (pod_->workload() != nullptr) verdict = Decide(identity_);
+  record_.flow().policy = verdict.deciding_policy();
   if (!verdict.allow) {
     Finish(Outcome::kPolicyChanged, std::move(verdict.reason), true);
   }

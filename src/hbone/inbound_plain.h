@@ -16,6 +16,8 @@
 #include "io/loop.h"
 #include "model/identity.h"
 #include "model/policy.h"
+#include "policy/verdict.h"
+#include "tls/client_hello.h"
 
 namespace nodeward::hbone {
 
@@ -54,9 +56,12 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   // Policy for what is still being sniffed.
   void Consider();
   bool AdmitsPlaintext();
+  // REQUIRES: the pod's workload is known.
+  policy::Verdict Decide(std::optional<model::Identity> peer) const;
   void Sniff();
   void Pass(observe::Security security);
   void DenyPlaintext();
+  void DealWithHello(const tls::Sniffed& hello);
   void Terminate();
   void Handshake();
   void Dial();
@@ -70,6 +75,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
 
   State state_ = State::kSniffing;
   FlowRecord record_;
+  const base::IpAddress source_;
   base::Endpoint local_;
   std::unique_ptr<Channel> client_;
   TlsChannel* tls_ = nullptr;  // client_, when it is one
@@ -82,6 +88,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   bool plaintext_ = false;   // admitted
   bool sniff_over_ = false;  // the application may speak first now
   std::optional<model::Identity> identity_;
+  std::string sni_;  // of the client's hello
   io::Timer timer_;  // silence, sniff wait, handshake
   io::Timer dial_deadline_;
   Expiry expiry_;

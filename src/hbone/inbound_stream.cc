@@ -89,7 +89,7 @@ void InboundStream::Start(const http::Request& request) {
   if (pod_->workload() == nullptr || worker_->mesh() == nullptr) {
     return Refuse(503, Outcome::kNoRoute, "this pod is not known");
   }
-  flow.destination_identity = pod_->workload()->identity;
+  flow.destination_identity = pod_->identity();
   flow.source_workload = worker_->mesh()->FindOwner(tunnel_->peer().address);
   flow.service = worker_->mesh()->FindServing(*pod_->workload(), port_);
   if (pod_->shared().inbound.load(std::memory_order_relaxed) >
@@ -110,9 +110,11 @@ bool InboundStream::Admitted(std::string* reason) {
     return false;
   }
   policy::Verdict verdict =
-      policy::Admit(worker_->mesh()->snapshot(), *pod_->workload(),
-                    {tunnel_->peer().address, tunnel_->identity(), port_});
-  record_.flow().policy = verdict.policy;
+      pod_->policy().Decide({.source = tunnel_->peer().address,
+                             .peer = *tunnel_->identity(),
+                             .port = port_,
+                             .destination = tunnel_->address()});
+  record_.flow().policy = verdict.deciding_policy();
   *reason = std::move(verdict.reason);
   return verdict.allow;
 }

@@ -29,7 +29,9 @@ class InboundTunnel final : public Member, public TunnelUser {
   // Where the client connected to: the one address that it may ask for.
   const base::IpAddress& address() const { return local_.address; }
   // REQUIRES: it is up.
-  const model::Identity& identity() const { return *tunnel_->tls()->peer(); }
+  const std::shared_ptr<const model::Identity>& identity() const {
+    return tunnel_->peer();
+  }
   Tunnel& tunnel() { return *tunnel_; }
   void AddStream();
   void StreamEnded();

@@ -5,8 +5,9 @@
 
 namespace nodeward::hbone {
 
-MeshView::MeshView(model::SnapshotPtr snapshot)
-    : snapshot_(std::move(snapshot)) {
+MeshView::MeshView(model::SnapshotPtr snapshot, const MeshView* previous)
+    : snapshot_(std::move(snapshot)),
+      rules_(*snapshot_, previous == nullptr ? nullptr : &previous->rules_) {
   pods_.reserve(snapshot_->workloads.size());
   for (const auto& workload : snapshot_->workloads) {
     pods_.try_emplace(workload->uid, workload);

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "model/snapshot.h"
+#include "policy/verdict.h"
 
 namespace nodeward::hbone {
 
@@ -14,9 +15,12 @@ namespace nodeward::hbone {
 // the control thread and shared by the workers. Immutable.
 class MeshView {
  public:
-  explicit MeshView(model::SnapshotPtr snapshot);
+  // What did not change is taken from `previous` (may be null).
+  explicit MeshView(model::SnapshotPtr snapshot,
+                    const MeshView* previous = nullptr);
 
   const model::Snapshot& snapshot() const { return *snapshot_; }
+  const policy::Rulebook& rules() const { return rules_; }
   // Any workload, also one that has ended; null: unknown.
   std::shared_ptr<const model::Workload> FindPod(const std::string& uid) const;
   // The live owner of `ip`, or null.
@@ -27,7 +31,8 @@ class MeshView {
       const model::Workload& workload, uint16_t port) const;
 
  private:
-  model::SnapshotPtr snapshot_;
+  const model::SnapshotPtr snapshot_;
+  const policy::Rulebook rules_;
   absl::flat_hash_map<std::string, std::shared_ptr<const model::Workload>>
       pods_;
   absl::flat_hash_map<const model::Service*,

@@ -172,8 +172,8 @@ void Outbound::OnStreamResponse(int status) {
   state_ = State::kRelaying;
   observe::Flow& flow = record_.flow();
   flow.security = Security::kMutualTls;
-  flow.source_identity = pod_->workload()->identity;
-  flow.destination_identity = tunnel_->tunnel().tls()->peer();
+  flow.source_identity = pod_->identity();
+  flow.destination_identity = tunnel_->tunnel().peer();
   record_.Open();
   stream_->Open();
 }

@@ -35,6 +35,11 @@ Pod::Pod(Worker* worker, std::shared_ptr<SharedPod> shared,
 
 Pod::~Pod() { StopListening(); }
 
+void Pod::Refresh(const MeshView& mesh) {
+  workload_ = mesh.FindPod(uid());
+  policy_ = workload_ == nullptr ? nullptr : mesh.rules().For(*workload_);
+}
+
 void Pod::Listen() {
   if (sockets_ == nullptr || !listeners_.empty()) return;
   const auto add = [this](const base::Fd& fd, Listener::Kind kind) {

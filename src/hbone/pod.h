@@ -11,10 +11,12 @@
 #include "base/fd.h"
 #include "base/ip.h"
 #include "hbone/engine.h"
+#include "hbone/mesh_view.h"
 #include "hbone/workshop.h"
 #include "io/pod_network.h"
 #include "model/workload.h"
 #include "observe/flow.h"
+#include "policy/verdict.h"
 
 namespace nodeward::hbone {
 
@@ -89,9 +91,15 @@ class Pod final : public Retirable {
   const std::shared_ptr<const model::Workload>& workload() const {
     return workload_;
   }
-  void set_workload(std::shared_ptr<const model::Workload> workload) {
-    workload_ = std::move(workload);
+  // That of workload(), for flows; null with it.
+  std::shared_ptr<const model::Identity> identity() const {
+    if (workload_ == nullptr) return nullptr;
+    return {workload_, &workload_->identity};
   }
+  // What decides about connections into workload(). REQUIRES: that is not null.
+  const policy::WorkloadPolicy& policy() const { return *policy_; }
+  // Takes both from `mesh`.
+  void Refresh(const MeshView& mesh);
 
   void Listen();
   // Lets go of the listening sockets; the last worker to do so closes them.
@@ -115,6 +123,7 @@ class Pod final : public Retirable {
   std::shared_ptr<PodListeners> sockets_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::shared_ptr<const model::Workload> workload_;
+  std::shared_ptr<const policy::WorkloadPolicy> policy_;
   std::list<std::unique_ptr<Member>> members_;
   bool draining_ = false;
   std::vector<std::function<void()>> drained_;

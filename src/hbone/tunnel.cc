@@ -90,6 +90,7 @@ bool Tunnel::GoUp() {
     return false;
   }
   http_ = *std::move(made);
+  peer_ = std::make_shared<const model::Identity>(*tls()->peer());
   heard_ = workshop_->loop().now();
   timer_.Set(options_.ping_interval);
   user_->OnTunnelUp();

@@ -74,6 +74,8 @@ class Tunnel final : public ChannelUser,
   // REQUIRES: it was up once. After calls that make output, ScheduleFlush.
   http::Session& http() { return *http_; }
   const tls::Session* tls() const { return channel_.session(); }
+  // The verified peer, for the flows of its streams; null before it is up.
+  const std::shared_ptr<const model::Identity>& peer() const { return peer_; }
   void ScheduleFlush() { workshop_->AtRoundEnd(this); }
   // Whether PINGs are sent while the peer is silent.
   void set_watched(bool watched) { watched_ = watched; }
@@ -126,6 +128,7 @@ class Tunnel final : public ChannelUser,
   bool connected_ = false;
   bool draining_ = false;
   bool closing_ = false;
+  std::shared_ptr<const model::Identity> peer_;
   bool down_ = false;
   observe::Outcome loss_ = observe::Outcome::kTunnelLost;
   base::Status why_;

@@ -72,7 +72,7 @@ void Worker::ForEachPod(const std::function<void(Pod&)>& visit) {
 void Worker::SetMesh(std::shared_ptr<const MeshView> mesh) {
   mesh_ = std::move(mesh);
   ForEachPod([this](Pod& pod) {
-    pod.set_workload(mesh_->FindPod(pod.uid()));
+    pod.Refresh(*mesh_);
     pod.ForEach([](Member& member) { member.Judge(); });
   });
 }
@@ -92,7 +92,7 @@ void Worker::AddPod(std::shared_ptr<SharedPod> shared,
                     std::shared_ptr<PodListeners> listeners) {
   auto pod =
       std::make_unique<Pod>(this, std::move(shared), std::move(listeners));
-  if (mesh_ != nullptr) pod->set_workload(mesh_->FindPod(pod->uid()));
+  if (mesh_ != nullptr) pod->Refresh(*mesh_);
   pods_.push_back(std::move(pod));
 }
 

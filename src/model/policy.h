@@ -32,8 +32,7 @@ struct PeerAuthentication {
 };
 
 // A security object that applies here but cannot be honoured: it does not
-// parse and no good version was ever seen, or (until authorization policy is
-// built in) it is an AuthorizationPolicy. Everything that it may concern is
+// parse and no good version was ever seen. Everything that it may concern is
 // closed to all but probes.
 struct ClosingPolicy {
   std::string kind;

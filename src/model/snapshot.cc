@@ -66,6 +66,17 @@ void IndexPolicies(Snapshot* snapshot) {
     const std::string scope = policy.mesh_wide ? "" : policy.name_space;
     snapshot->closing_scopes[scope].push_back(i);
   }
+  auto& authorization = snapshot->authorization_policies;
+  std::stable_sort(authorization.begin(), authorization.end(),
+                   [](const auto& a, const auto& b) {
+                     return std::tie(a->name_space, a->name) <
+                            std::tie(b->name_space, b->name);
+                   });
+  for (uint32_t i = 0; i < authorization.size(); ++i) {
+    const AuthorizationPolicy& policy = *authorization[i];
+    const std::string scope = policy.mesh_wide ? "" : policy.name_space;
+    snapshot->authorization_scopes[scope].push_back(i);
+  }
 }
 
 }  // namespace
@@ -116,6 +127,7 @@ void Snapshot::Finish() {
   served_by_endpoint.clear();
   authentication_scopes.clear();
   closing_scopes.clear();
+  authorization_scopes.clear();
   IndexWorkloads(this);
   IndexServices(this);
   IndexPolicies(this);

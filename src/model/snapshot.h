@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "base/ip.h"
+#include "model/authorization.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/workload.h"
@@ -22,6 +23,7 @@ struct Problem {
   std::string object;  // "PeerAuthentication mtls-test/httpbin"; may be empty
   std::string reason;
   bool closes = false;  // it closes workloads, and readiness is false
+  bool flaw = false;    // not just worth telling: an API server would refuse it
 
   // "httpbin.yaml:12: PeerAuthentication mtls-test/httpbin: reason"
   std::string ToString() const;
@@ -45,6 +47,11 @@ struct Snapshot {
   std::vector<std::shared_ptr<const Workload>> workloads;  // by ns, name
   std::vector<std::shared_ptr<const Service>> services;
   std::vector<PeerAuthentication> peer_authentications;
+  // By namespace, then name. What did not change from one snapshot to the next
+  // keeps its address.
+  std::vector<std::shared_ptr<const AuthorizationPolicy>>
+      authorization_policies;
+  PathNormalization path_normalization = PathNormalization::kBase;
   std::vector<ClosingPolicy> closing_policies;
   std::vector<Problem> problems;
   // Kinds that were read and left alone ("Deployment": 3).
@@ -86,9 +93,12 @@ struct Snapshot {
   absl::flat_hash_map<std::string, AuthenticationScope> authentication_scopes;
   // By namespace, as positions in closing_policies; mesh-wide ones under "".
   absl::flat_hash_map<std::string, std::vector<uint32_t>> closing_scopes;
+  // The same for authorization_policies.
+  absl::flat_hash_map<std::string, std::vector<uint32_t>> authorization_scopes;
   absl::flat_hash_map<base::Endpoint, Served> served_by_endpoint;
 
-  // Sorts peer_authentications (age, name, namespace) and builds the indexes.
+  // Sorts peer_authentications (age, name, namespace) and
+  // authorization_policies and builds the indexes.
   // The builder calls it once, when all else is filled in; decisions read the
   // indexes only.
   void Finish();

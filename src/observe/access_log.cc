@@ -25,14 +25,14 @@ struct End {
 };
 
 End EndOf(const base::Endpoint& address, const model::Workload* workload,
-          const std::optional<model::Identity>& identity) {
+          const model::Identity* identity) {
   End end;
   if (!address.address.is_unspecified()) end.address = address.ToString();
   if (workload != nullptr) {
     end.workload = workload->workload_name;
     end.name_space = workload->name_space;
   }
-  if (identity.has_value()) end.identity = identity->ToSpiffe();
+  if (identity != nullptr) end.identity = identity->ToSpiffe();
   return end;
 }
 
@@ -41,11 +41,11 @@ void PutText(Json& line, const char* key, std::string value) {
 }
 
 Json Fields(const Flow& flow) {
-  const End source =
-      EndOf(flow.source, flow.source_workload.get(), flow.source_identity);
+  const End source = EndOf(flow.source, flow.source_workload.get(),
+                           flow.source_identity.get());
   const End destination =
       EndOf(flow.destination, flow.destination_workload.get(),
-            flow.destination_identity);
+            flow.destination_identity.get());
   Json line = Json::object();
   line["direction"] =
       flow.reporter == Reporter::kSource ? "outbound" : "inbound";

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -66,8 +65,9 @@ struct Flow {
   std::shared_ptr<const model::Workload> source_workload;       // may be null
   std::shared_ptr<const model::Workload> destination_workload;  // may be null
   std::shared_ptr<const model::Service> service;                // may be null
-  std::optional<model::Identity> source_identity;               // verified only
-  std::optional<model::Identity> destination_identity;          // verified only
+  // Verified ones only, else null. Shared: a tunnel's streams have the same.
+  std::shared_ptr<const model::Identity> source_identity;
+  std::shared_ptr<const model::Identity> destination_identity;
   uint64_t bytes_sent = 0;      // client to server
   uint64_t bytes_received = 0;  // server to client
   std::string policy;           // the policy that decided; empty: the default

@@ -90,8 +90,7 @@ WorkloadKey KeyOf(const model::Workload* workload) {
 }
 
 void AddEnd(Labels& labels, const std::string& side,
-            const model::Workload* workload,
-            const std::optional<model::Identity>& identity) {
+            const model::Workload* workload, const model::Identity* identity) {
   static const model::Workload* const kNone = new model::Workload();
   const bool known = workload != nullptr;
   const model::Workload& w = known ? *workload : *kNone;
@@ -110,9 +109,10 @@ void AddEnd(Labels& labels, const std::string& side,
 Labels LabelsOf(const Flow& flow) {
   Labels labels;
   labels["reporter"] = ReporterText(flow.reporter);
-  AddEnd(labels, "source", flow.source_workload.get(), flow.source_identity);
+  AddEnd(labels, "source", flow.source_workload.get(),
+         flow.source_identity.get());
   AddEnd(labels, "destination", flow.destination_workload.get(),
-         flow.destination_identity);
+         flow.destination_identity.get());
   const model::Service* const service = flow.service.get();
   labels["destination_service"] = service ? service->Hostname() : kUnknown;
   labels["destination_service_name"] = service ? service->name : kUnknown;
@@ -131,7 +131,7 @@ void AddKey(std::string& key, std::string_view part) {
 }
 
 void AddEndKey(std::string& key, const model::Workload* workload,
-               const std::optional<model::Identity>& identity) {
+               const model::Identity* identity) {
   if (workload != nullptr) {
     for (const std::string* part :
          {&workload->name_space, &workload->workload_name, &workload->app,
@@ -156,8 +156,9 @@ std::string SeriesKey(const Flow& flow) {
   AddKey(key, ReporterText(flow.reporter));
   AddKey(key, ResponseFlags(flow.outcome));
   AddKey(key, SecurityPolicy(flow.security));
-  AddEndKey(key, flow.source_workload.get(), flow.source_identity);
-  AddEndKey(key, flow.destination_workload.get(), flow.destination_identity);
+  AddEndKey(key, flow.source_workload.get(), flow.source_identity.get());
+  AddEndKey(key, flow.destination_workload.get(),
+            flow.destination_identity.get());
   if (flow.service != nullptr) {
     AddKey(key, flow.service->name_space);
     AddKey(key, flow.service->name);

@@ -60,4 +60,13 @@ EffectiveMtls MtlsFor(const Snapshot& snapshot, const Workload& workload,
   return {};
 }
 
+std::vector<uint16_t> ListedPorts(const Snapshot& snapshot,
+                                  const Workload& workload) {
+  std::vector<uint16_t> ports;
+  const PeerAuthentication* const narrow = ForWorkload(snapshot, workload);
+  if (narrow == nullptr) return ports;
+  for (const auto& [port, mode] : narrow->port_modes) ports.push_back(port);
+  return ports;
+}
+
 }  // namespace nodeward::policy

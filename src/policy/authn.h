@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ip.h"
 #include "model/snapshot.h"
@@ -26,5 +27,10 @@ struct EffectiveMtls {
 // UNSET, a port that is not listed takes the workload's mode.
 EffectiveMtls MtlsFor(const model::Snapshot& snapshot,
                       const model::Workload& workload, uint16_t port);
+
+// The workload's ports that a policy lists: all others have what MtlsFor says
+// of port 0.
+std::vector<uint16_t> ListedPorts(const model::Snapshot& snapshot,
+                                  const model::Workload& workload);
 
 }  // namespace nodeward::policy

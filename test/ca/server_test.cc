@@ -69,7 +69,7 @@ class ServerTest : public testing::Test {
   TokenIsTheAccount authenticator_;
   const Authorizer authorizer_{{"cluster.local", {}}};
   observe::CaMetrics metrics_{"test"};
-  Service service_{{.trust_domain = "cluster.local"},
+  Service service_{{},
                    [this] { return authority_; },
                    &authenticator_,
                    &authorizer_,

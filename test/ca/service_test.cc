@@ -71,8 +71,7 @@ class ServiceTest : public testing::Test {
   FakeAuthenticator authenticator_;
   const Authorizer authorizer_{{"cluster.local", {{"sys", "agent"}}}};
   observe::CaMetrics metrics_{"test"};
-  Service service_{{.trust_domain = "cluster.local",
-                    .lifetime = absl::Hours(24),
+  Service service_{{.lifetime = absl::Hours(24),
                     .max_lifetime = absl::Hours(36),
                     .clock_skew = absl::Seconds(20),
                     .per_caller = {.rate = 0.001, .burst = 5},

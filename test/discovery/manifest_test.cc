@@ -8,6 +8,8 @@
 #include <random>
 #include <string>
 
+#include "base/text.h"
+
 namespace nodeward::discovery {
 namespace {
 
@@ -306,23 +308,41 @@ TEST(ManifestTest, AnUnnamedSecurityObjectWithoutAGoodOneCloses) {
   EXPECT_EQ(other.ignored_kinds.at("PeerAuthentication"), 1);
 }
 
-TEST(ManifestTest, AnAuthorizationPolicyClosesWithAStatusLine) {
-  const Manifest manifest = Read(
-      "apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\n"
-      "metadata: {name: deny, namespace: mtls-test}\n"
-      "spec: {selector: {matchLabels: {app: httpbin}}}\n");
+TEST(ManifestTest, ReadsAuthorizationPoliciesWithTheirPlace) {
+  for (const char* version : {"v1", "v1beta1"}) {
+    const Manifest manifest =
+        Read(base::StrCat("# first\napiVersion: security.istio.io/", version,
+                          "\nkind: AuthorizationPolicy\n"
+                          "metadata: {name: deny, namespace: mtls-test}\n"
+                          "spec: {selector: {matchLabels: {app: httpbin}}}\n"));
+    ASSERT_THAT(Titles(manifest),
+                ElementsAre("AuthorizationPolicy mtls-test/deny"));
+    EXPECT_THAT(Problems(manifest), IsEmpty());
+    const auto& policy =
+        *std::get<std::shared_ptr<const model::AuthorizationPolicy>>(
+            manifest.objects[0].content);
+    EXPECT_EQ(policy.file, "a.yaml");
+    EXPECT_EQ(policy.line, 2);
+  }
+}
+
+TEST(ManifestTest, ABrokenAuthorizationPolicyClosesWithAStatusLine) {
+  const std::string head =
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+      "metadata: {name: deny, namespace: mtls-test}\n";
+  const std::string broken = head + "spec: {action: DENY}\n";
+  const Manifest manifest = Read(broken);
   EXPECT_THAT(Titles(manifest),
               ElementsAre("AuthorizationPolicy mtls-test/deny (closing)"));
   EXPECT_THAT(Problems(manifest),
               ElementsAre(AllOf(
-                  StartsWith("a.yaml:1: AuthorizationPolicy mtls-test/deny: "),
-                  HasSubstr("[closes]"))));
-  // One without effect stands, so that it is known when it breaks.
-  const Manifest dry = Read(
-      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-      "metadata: {name: d, annotations: {istio.io/dry-run: 'true'}}\n");
-  EXPECT_THAT(Titles(dry), ElementsAre("AuthorizationPolicy default/d"));
-  EXPECT_THAT(Problems(dry), ElementsAre(Not(HasSubstr("[closes]"))));
+                  StartsWith("a.yaml:4: AuthorizationPolicy mtls-test/deny: "),
+                  HasSubstr("meaningless"), HasSubstr("[closes]"))));
+  // After a good one that stays, and nothing closes.
+  const Manifest good = Read(head);
+  const Manifest after = Read(broken, &good);
+  EXPECT_THAT(Titles(after), ElementsAre("AuthorizationPolicy mtls-test/deny"));
+  EXPECT_THAT(Problems(after), ElementsAre(Not(HasSubstr("[closes]"))));
 }
 
 TEST(ManifestTest, UnknownOptInValuesAreReported) {

@@ -114,53 +114,6 @@ TEST(PeerAuthenticationTest, NotesWhatHasNoEffect) {
   EXPECT_THAT(read.findings, HasSubstr("no effect"));
 }
 
-std::optional<model::ClosingPolicy> ReadAuthorization(const std::string& text,
-                                                      std::string* findings) {
-  Document document(text);
-  auto policy = ReadAuthorizationPolicy(document.root(),
-                                        ReadMetadata(document.root()), kRoot);
-  *findings = document.Findings();
-  return policy;
-}
-
-TEST(AuthorizationPolicyTest, ClosesWhatItSelects) {
-  std::string findings;
-  auto policy = ReadAuthorization(
-      "metadata: {name: httpbin.mtls-test.svc.cluster.local, namespace: "
-      "mtls-test}\nspec: {selector: {matchLabels: {app: httpbin}}, action: "
-      "DENY, rules: [{from: [{source: {principals: "
-      "[cluster.local/ns/full/sa/sleep]}}]}]}",
-      &findings);
-  EXPECT_EQ(findings, "");
-  ASSERT_TRUE(policy.has_value());
-  EXPECT_EQ(policy->kind, "AuthorizationPolicy");
-  EXPECT_EQ(policy->QualifiedName(),
-            "mtls-test/httpbin.mtls-test.svc.cluster.local");
-  EXPECT_FALSE(policy->mesh_wide);
-  EXPECT_EQ(policy->selector, (model::Labels{{"app", "httpbin"}}));
-  policy = ReadAuthorization("metadata: {name: x, namespace: istio-system}",
-                             &findings);
-  EXPECT_TRUE(policy->mesh_wide);
-  EXPECT_TRUE(policy->selector.empty());
-}
-
-TEST(AuthorizationPolicyTest, WhatSelectsNoPodClosesNone) {
-  std::string findings;
-  EXPECT_FALSE(ReadAuthorization("metadata: {name: x}\nspec: {targetRefs: "
-                                 "[{kind: Service, name: y}]}",
-                                 &findings)
-                   .has_value());
-  EXPECT_THAT(findings, HasSubstr("no effect"));
-  EXPECT_FALSE(ReadAuthorization("metadata: {name: x, annotations: "
-                                 "{istio.io/dry-run: 'true'}}",
-                                 &findings)
-                   .has_value());
-  EXPECT_TRUE(ReadAuthorization("metadata: {name: x, annotations: "
-                                "{istio.io/dry-run: 'false'}}",
-                                &findings)
-                  .has_value());
-}
-
 model::ClosingPolicy Broken(const std::string& text) {
   Document document(text);
   return CloseForBroken(document.value(), "PeerAuthentication", "why", kRoot);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "discovery/folder_fixture.h"
 #include "discovery/watch_fixture.h"
 
@@ -323,7 +324,7 @@ TEST_F(WatchTest, ManyFilesAtOnce) {
   Start();
   std::map<std::string, std::string> expected;
   for (int i = 0; i < 300; ++i) {
-    const std::string name = "f" + std::to_string(i) + ".yaml";
+    const std::string name = base::StrCat("f", i, ".yaml");
     folder_.Write(name, std::to_string(i));
     expected[name] = std::to_string(i);
   }

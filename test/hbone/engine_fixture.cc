@@ -230,6 +230,7 @@ void EngineTest::Publish() {
   }
   for (const auto& service : services) snapshot->services.push_back(service);
   snapshot->peer_authentications = policies;
+  snapshot->authorization_policies = authorization;
   snapshot->Finish();
   published_ = snapshot;
   for (Node* node : {&a_, &b_}) {

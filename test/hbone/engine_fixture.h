@@ -117,6 +117,7 @@ class EngineTest : public ::testing::Test {
   std::vector<std::shared_ptr<model::Workload>> workloads;
   std::vector<std::shared_ptr<model::Service>> services;
   std::vector<model::PeerAuthentication> policies;
+  std::vector<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
   std::unique_ptr<pki::EmbeddedCa> ca;
 
  private:

@@ -46,15 +46,15 @@ TEST_F(PathTest, BytesGoThroughUnderMutualTls) {
   ASSERT_TRUE(out.has_value());
   EXPECT_EQ(out->reporter, observe::Reporter::kSource);
   EXPECT_EQ(out->security, Security::kMutualTls);
-  EXPECT_EQ(out->source_identity, client.workload->identity);
-  EXPECT_EQ(out->destination_identity, server.workload->identity);
+  EXPECT_EQ(*out->source_identity, client.workload->identity);
+  EXPECT_EQ(*out->destination_identity, server.workload->identity);
   EXPECT_EQ(out->bytes_sent, 5u);
   EXPECT_EQ(out->bytes_received, 5u);
   EXPECT_EQ(out->destination, At(server));
   const auto in = b().flows.AwaitClosed(Outcome::kClosed);
   ASSERT_TRUE(in.has_value());
   EXPECT_EQ(in->reporter, observe::Reporter::kDestination);
-  EXPECT_EQ(in->source_identity, client.workload->identity);
+  EXPECT_EQ(*in->source_identity, client.workload->identity);
   EXPECT_EQ(in->source.address, client.ip);
   EXPECT_EQ(in->source_workload->name, "client");
   EXPECT_EQ(in->bytes_sent, 5u);
@@ -301,9 +301,9 @@ TEST_F(PathTest, ThePeerMustBeTheWorkloadsIdentity) {
   snapshot->trust_domain = "cluster.local";
   snapshot->workloads = {client.workload, other};
   snapshot->Finish();
-  absl::Notification set;
-  a().engine->SetSnapshot(snapshot, [&] { set.Notify(); });
-  ASSERT_TRUE(set.WaitForNotificationWithTimeout(absl::Seconds(30)));
+  absl::Notification known;
+  a().engine->SetSnapshot(snapshot, [&] { known.Notify(); });
+  ASSERT_TRUE(known.WaitForNotificationWithTimeout(absl::Seconds(30)));
   Tcp tcp = Connect(client, At(server));
   tcp.Send("secret");  // or the reset was faster
   EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);

@@ -147,7 +147,7 @@ TEST_F(InboundPlainTest, PermissivePassesPlaintext) {
   EXPECT_EQ(flow->security, Security::kPlaintext);
   EXPECT_EQ(flow->bytes_sent, 18u);
   EXPECT_EQ(flow->bytes_received, 18u);
-  EXPECT_FALSE(flow->source_identity.has_value());
+  EXPECT_EQ(flow->source_identity, nullptr);
   EXPECT_EQ(server.network->captured.load(), 0);
 }
 
@@ -314,7 +314,7 @@ TEST_F(InboundPlainTest, MeshTlsIsTerminatedInStrict) {
   ASSERT_TRUE(flow.has_value());
   EXPECT_EQ(flow->security, Security::kMutualTls);
   EXPECT_EQ(flow->source_identity->service_account, "client");
-  EXPECT_EQ(flow->destination_identity, server.workload->identity);
+  EXPECT_EQ(*flow->destination_identity, server.workload->identity);
   EXPECT_EQ(flow->bytes_sent, 5u);
   EXPECT_EQ(flow->bytes_received, 5u);
 }

@@ -107,7 +107,9 @@ TEST_F(EdgesTest, MutualTlsWithoutAVerifiedIdentityIsNotSecured) {
 
 TEST_F(EdgesTest, AnotherIdentityThanTheWorkloadsIsNotSecured) {
   Flow flow = Secured();
-  flow.source_identity->service_account = "somebody";
+  model::Identity other = *flow.source_identity;
+  other.service_account = "somebody";
+  flow.source_identity = std::make_shared<const model::Identity>(other);
   OpenAndClose(flow);
   EXPECT_THAT(Rows(),
               ElementsAre("sleep.full>httpbin.mtls-test identity mismatch"));
@@ -115,7 +117,9 @@ TEST_F(EdgesTest, AnotherIdentityThanTheWorkloadsIsNotSecured) {
 
 TEST_F(EdgesTest, AnAliasOfTheTrustDomainIsTheSameWorkload) {
   Flow flow = Secured();
-  flow.source_identity->trust_domain = "old.example.org";
+  model::Identity alias = *flow.source_identity;
+  alias.trust_domain = "old.example.org";
+  flow.source_identity = std::make_shared<const model::Identity>(alias);
   OpenAndClose(flow);
   EXPECT_THAT(Rows(), ElementsAre("sleep.full>httpbin.mtls-test √"));
 }

@@ -26,7 +26,7 @@ def to_yaml(value, indent=""):
                 lines.append(f"{indent}{_scalar(key)}: {_scalar(item)}")
     else:
         for item in value:
-            if isinstance(item, dict):
+            if isinstance(item, dict) and item:
                 block = to_yaml(item, indent + "  ")
                 lines.append(indent + "- " + block[len(indent) + 2:])
             else:
