@@ -479,8 +479,10 @@ int Parse(Environment& environment, std::vector<std::string> arguments) {
     return kUsage;
   }
   std::string command = chosen[0]->get_name();
-  for (const CLI::App* inner : chosen[0]->get_subcommands()) {
-    command += " " + inner->get_name();
+  if (command == "policy") {
+    for (const CLI::App* inner : chosen[0]->get_subcommands()) {
+      command += " " + inner->get_name();
+    }
   }
   if (command == "policy test" && line.policy_test.batch.empty() &&
       (line.policy_test.from.empty() || line.policy_test.to.empty())) {
