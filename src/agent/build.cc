@@ -36,7 +36,8 @@ base::Status Agent::Build() {
           *loop_, {.directory = config_.manifests,
                    .trust_domain = config_.trust_domain,
                    .trust_domain_aliases = config_.trust_domain_aliases,
-                   .root_namespace = config_.root_namespace}));
+                   .root_namespace = config_.root_namespace,
+                   .path_normalization = config_.path_normalization}));
   return source_->Start(
       [this](model::SnapshotPtr snapshot) { OnSnapshot(std::move(snapshot)); });
 }
