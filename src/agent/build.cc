@@ -60,7 +60,8 @@ base::Status Agent::Build() {
                    .trust_domain = config_.trust_domain,
                    .trust_domain_aliases = config_.trust_domain_aliases,
                    .federated_trust_domains = Federated(config_),
-                   .root_namespace = config_.root_namespace}));
+                   .root_namespace = config_.root_namespace,
+                   .path_normalization = config_.path_normalization}));
   return source_->Start(
       [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); });
 }

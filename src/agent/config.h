@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "model/authorization.h"
 
 namespace nodeward::agent {
 
@@ -22,6 +23,7 @@ struct Config {
   std::string trust_domain;
   std::vector<std::string> trust_domain_aliases;
   std::string root_namespace;
+  model::PathNormalization path_normalization = model::PathNormalization::kBase;
   std::string manifests;    // directory of Kubernetes manifests
   std::string embedded_ca;  // folder of ca.crt and ca.key
   std::string ca_address;   // host:port of a CA service; empty: the embedded CA

@@ -154,6 +154,16 @@ constexpr Setting kSettings[] = {
      [](Config& c, const std::string& v) {
        return PutName(c.root_namespace, 63, "-", v);
      }},
+    {"pathNormalization", SettingType::kText, "BASE",
+     "How request paths are made comparable for policies: NONE, BASE,\n"
+     "MERGE_SLASHES or DECODE_AND_MERGE_SLASHES.",
+     [](Config& c, const std::string& v) {
+       return model::ParsePathNormalization(v, &c.path_normalization)
+                  ? base::OkStatus()
+                  : Refuse(v,
+                           "use NONE, BASE, MERGE_SLASHES or "
+                           "DECODE_AND_MERGE_SLASHES");
+     }},
     {"source.manifests", SettingType::kText, "/etc/nodeward/manifests",
      "Directory of Kubernetes YAML and JSON, read recursively and watched. It\n"
      "must belong to root and not be writable by others.",

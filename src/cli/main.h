@@ -3,7 +3,7 @@
 // cli: the command line. Nouns show (edges, status, version), verbs change
 // (agent runs one, uninstall removes). Each command is one file, gets an
 // Environment and its options, and prints; parsing is here. Exit status: 0 ok,
-// 1 a problem, 2 wrong usage. One thread.
+// 1 a problem, 2 wrong usage, 3 denied (policy test). One thread.
 #pragma once
 
 #include <string>

@@ -74,6 +74,10 @@ base::Status ReadHeaders(const Json& value, Question* question) {
     for (const Json& one : list) {
       std::string text;
       NODEWARD_TRY(ReadText(StrCat("header ", key), one, &text));
+      if (name == "host" || name == ":authority") {
+        question->host = text;
+        continue;
+      }
       question->headers.emplace_back(name, std::move(text));
     }
   }

@@ -26,7 +26,7 @@ struct Question {
   std::string method = "GET";
   std::string path = "/";
   std::string host;
-  // Names in lower case.
+  // Names in lower case; Host is `host`.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string sni;
 };

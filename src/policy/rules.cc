@@ -110,11 +110,6 @@ int Rules::FindMatch(const Facts& facts) const {
   return -1;
 }
 
-bool Rules::HasHttpRules() const {
-  return std::any_of(rules_.begin(), rules_.end(),
-                     [](const Rule& rule) { return rule.http; });
-}
-
 bool Rules::Holds(const Rule& rule, const Facts& facts) const {
   return AllHold(rule.when, facts) && AnyHolds(rule.from, facts) &&
          AnyHolds(rule.to, facts);

@@ -35,9 +35,6 @@ class Rules {
   // if it did not ask.
   int FindMatch(const Facts& facts) const;
 
-  // Of a stream that is not HTTP: ALLOW rules that cannot hold.
-  bool HasHttpRules() const;
-
  private:
   struct Range {
     uint32_t first = 0;

@@ -189,15 +189,6 @@ Verdict WorkloadPolicy::Authorize(const Connection& connection,
   return Deny(std::move(verdict), Verdict::Layer::kAuthz, std::move(reason));
 }
 
-bool WorkloadPolicy::WantsHttp() const {
-  for (const RulesList* list : {&custom_, &deny_, &allow_}) {
-    for (const auto& rules : *list) {
-      if (rules->HasHttpRules()) return true;
-    }
-  }
-  return false;
-}
-
 Rulebook::Rulebook(const model::Snapshot& snapshot, const Rulebook* previous)
     : snapshot_(snapshot), domains_(DomainsOf(snapshot)) {
   absl::flat_hash_map<const model::AuthorizationPolicy*,

@@ -52,9 +52,6 @@ class WorkloadPolicy {
   // every open connection when the snapshot changes. Doubt denies.
   Verdict Decide(const Connection& connection) const;
 
-  // Do rules ask for attributes of HTTP? Only an HTTP-aware stream can then be
-  // decided as they were meant.
-  bool WantsHttp() const;
   // Does a rule ask for the SNI? It is known later than the rest.
   bool WantsSni() const { return wants_sni_; }
 

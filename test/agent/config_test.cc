@@ -128,6 +128,7 @@ TEST_F(ConfigTest, ReadsEveryDocumentedKey) {
   const auto config = Load(R"(node: node-a                       # ours
 trustDomain: example.org
 trustDomainAliases: [old.example.org]
+pathNormalization: MERGE_SLASHES
 source: {manifests: /tmp/m}
 ca: {embedded: /tmp/ca}
 runDir: /tmp/run
@@ -150,6 +151,8 @@ log: {level: debug, format: json}
   EXPECT_EQ(config->trust_domain, "example.org");
   EXPECT_THAT(config->trust_domain_aliases,
               ::testing::ElementsAre("old.example.org"));
+  EXPECT_EQ(config->path_normalization,
+            model::PathNormalization::kMergeSlashes);
   EXPECT_EQ(config->manifests, "/tmp/m");
   EXPECT_EQ(config->embedded_ca, "/tmp/ca");
   EXPECT_EQ(config->run_dir, "/tmp/run");
@@ -268,6 +271,7 @@ TEST_F(ConfigTest, AWrongValueSaysWhatToWrite) {
               HasSubstr("a trust domain has"));
   EXPECT_THAT(Mistakes("trustDomainAliases: [ok, 'a/b']\n"),
               HasSubstr("'a/b': a trust domain has"));
+  EXPECT_THAT(Mistakes("pathNormalization: base\n"), HasSubstr("use NONE"));
   EXPECT_THAT(Mistakes("node: Node_A\n"), HasSubstr("a Kubernetes name"));
   EXPECT_THAT(Mistakes("node: ''\n"), HasSubstr("a Kubernetes name"));
   EXPECT_THAT(Mistakes("cgroup: self\n"),

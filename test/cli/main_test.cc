@@ -47,8 +47,8 @@ TEST_F(MainTest, HelpIsAskedForAndSoGoesToStandardOutput) {
 }
 
 TEST_F(MainTest, EveryCommandHasHelpWithExamples) {
-  for (const std::string command :
-       {"agent", "edges", "status", "uninstall", "version", "completion"}) {
+  for (const std::string command : {"agent", "edges", "policy", "status",
+                                    "uninstall", "version", "completion"}) {
     FakeEnvironment fake;
     EXPECT_EQ(cli::Run(fake.environment(), {command, "--help"}), kOk);
     EXPECT_THAT(fake.out(), AllOf(HasSubstr("Examples:"),
@@ -181,6 +181,9 @@ TEST_F(MainTest, UninstallGoesToTheDefaultPinsUnlessToldOtherwise) {
 
 TEST_F(MainTest, CompletionKnowsEveryCommandAndFlag) {
   EXPECT_EQ(Nodeward({"completion", "bash"}), kOk);
+  EXPECT_THAT(fake_.out(),
+              AllOf(HasSubstr("policy) words='"), HasSubstr(" test --"),
+                    HasSubstr(" lint "), HasSubstr("--batch")));
   EXPECT_THAT(fake_.out(),
               AllOf(HasSubstr("uninstall) words='"), HasSubstr("--mesh-cidrs"),
                     HasSubstr("--namespace"), HasSubstr(" bash zsh fish'")));

@@ -67,6 +67,14 @@ TEST(QuestionTest, AnythingOfHttpMakesItHttpUnlessItIsSaid) {
           ->http);
 }
 
+TEST(QuestionTest, TheHostHeaderIsTheHost) {
+  const auto question = Read(
+      R"({"from": "none", "to": "a/b", "headers": {"Host": "h", "x": "y"}})");
+  ASSERT_TRUE(question.ok());
+  EXPECT_EQ(question->host, "h");
+  EXPECT_EQ(question->headers.size(), 1u);
+}
+
 TEST(QuestionTest, SaysWhatIsWrong) {
   const struct {
     const char* text;

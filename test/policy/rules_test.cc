@@ -210,7 +210,6 @@ TEST(RulesTest, HttpAttributesOfBytes) {
            {Action::kDeny, Action::kCustom, Action::kAudit}) {
         EXPECT_EQ(Make(action, {rule}).FindMatch(facts), 0);
       }
-      EXPECT_TRUE(Make(Action::kAllow, {rule}).HasHttpRules());
     }
   }
 }
@@ -227,7 +226,6 @@ TEST(RulesTest, AnAllowRuleIsDroppedAsAWhole) {
   const Facts facts(connection);
   EXPECT_EQ(Make(Action::kAllow, {mixed}).FindMatch(facts), -1);
   EXPECT_EQ(Make(Action::kAllow, {mixed, plain}).FindMatch(facts), 1);
-  EXPECT_FALSE(Make(Action::kAllow, {plain}).HasHttpRules());
   // In a DENY rule the alternative that loses its only attribute matches all.
   mixed.to[0] = {Is(Attribute::kPort, {"81"})};
   EXPECT_EQ(Make(Action::kDeny, {mixed}).FindMatch(facts), 0);

@@ -296,21 +296,14 @@ TEST_F(AuthorizeTest, PortModesCount) {
   EXPECT_FALSE(Ask(std::nullopt, 8081).allow);
 }
 
-TEST_F(AuthorizeTest, TellsWhatItWantsToKnow) {
-  const auto policy = [&] {
-    snapshot_.Finish();
-    return Rulebook(snapshot_).For(httpbin_);
-  };
-  EXPECT_FALSE(policy()->WantsHttp());
-  EXPECT_FALSE(policy()->WantsSni());
+TEST_F(AuthorizeTest, TellsWhetherItWantsTheSni) {
+  snapshot_.Finish();
+  EXPECT_FALSE(Rulebook(snapshot_).For(httpbin_)->WantsSni());
   AuthorizationRule rule;
   rule.when = {{Attribute::kSni, "", {"a"}, {}}};
   Add("sni", Action::kDeny, {rule});
-  EXPECT_FALSE(policy()->WantsHttp());
-  EXPECT_TRUE(policy()->WantsSni());
-  rule.when = {{Attribute::kHeader, "a", {"a"}, {}}};
-  Add("http", Action::kDeny, {rule});
-  EXPECT_TRUE(policy()->WantsHttp());
+  snapshot_.Finish();
+  EXPECT_TRUE(Rulebook(snapshot_).For(httpbin_)->WantsSni());
 }
 
 TEST_F(AuthorizeTest, ANewRulebookTakesOverWhatStands) {
