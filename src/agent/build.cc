@@ -27,6 +27,7 @@ constexpr size_t kKeyMemory = size_t{64} << 20;
 
 std::vector<std::string> Federated(const Config& config) {
   std::vector<std::string> domains;
+  domains.reserve(config.federation.size());
   for (const auto& [domain, path] : config.federation) {
     domains.push_back(domain);
   }

@@ -6,7 +6,7 @@
 namespace nodeward::ca {
 namespace {
 
-base::Status Deny(std::string message) {
+base::Status Deny(const std::string& message) {
   return absl::PermissionDeniedError(message);
 }
 

@@ -18,6 +18,7 @@ std::string Utc(absl::Time time) {
 
 std::vector<std::string> Encode(const pki::Issued& issued) {
   std::vector<std::string> chain;
+  chain.reserve(issued.chain.size() + 1);
   for (const pki::Certificate& certificate : issued.chain) {
     chain.push_back(certificate.ToPem());
   }

@@ -11,7 +11,9 @@ namespace {
 using base::GetString;
 using base::Json;
 
-std::string OrDash(std::string text) { return text.empty() ? "-" : text; }
+std::string OrDash(const std::string& text) {
+  return text.empty() ? "-" : text;
+}
 
 base::StatusOr<Json> Ask(Environment& environment, const std::string& run_dir,
                          const std::string& identity) {

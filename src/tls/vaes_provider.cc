@@ -359,25 +359,63 @@ int InitProvider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*,
   return 1;
 }
 
-OSSL_LIB_CTX* MakeLibrary() {
-  OSSL_LIB_CTX* library = OSSL_LIB_CTX_new();
-  if (library != nullptr &&
-      OSSL_PROVIDER_add_builtin(library, "nodeward", InitProvider) == 1 &&
-      OSSL_PROVIDER_load(library, "nodeward") != nullptr &&
-      OSSL_PROVIDER_load(library, "default") != nullptr) {
-    return library;
+// What OpenSSL keeps for a thread (random generators) in a library context
+// other than its own is freed on request only: OPENSSL_thread_stop_ex(3).
+class ThreadState {
+ public:
+  explicit ThreadState(OSSL_LIB_CTX* library) : library_(library) {}
+  ~ThreadState() {
+    if (library_ != nullptr) OPENSSL_thread_stop_ex(library_);
   }
-  // Not an error of whoever asks OpenSSL for one next.
-  ERR_clear_error();
-  OSSL_LIB_CTX_free(library);
-  return nullptr;
-}
+  ThreadState(const ThreadState&) = delete;
+  ThreadState& operator=(const ThreadState&) = delete;
+
+ private:
+  OSSL_LIB_CTX* const library_;
+};
+
+// A library context with both providers; empty where ours cannot be had.
+// Destroyed before OpenSSL's own state: nobody has a session any more at exit.
+class Library {
+ public:
+  Library() : context_(OSSL_LIB_CTX_new()) {
+    if (context_ != nullptr &&
+        OSSL_PROVIDER_add_builtin(context_, "nodeward", InitProvider) == 1) {
+      ours_ = OSSL_PROVIDER_load(context_, "nodeward");
+      if (ours_ != nullptr) rest_ = OSSL_PROVIDER_load(context_, "default");
+    }
+    if (rest_ != nullptr) return;
+    // Not an error of whoever asks OpenSSL for one next.
+    ERR_clear_error();
+    Free();
+  }
+  ~Library() { Free(); }
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+
+  OSSL_LIB_CTX* context() const { return context_; }
+
+ private:
+  void Free() {
+    for (OSSL_PROVIDER* provider : {rest_, ours_}) {
+      if (provider != nullptr) OSSL_PROVIDER_unload(provider);
+    }
+    OSSL_LIB_CTX_free(context_);
+    context_ = nullptr;
+    ours_ = rest_ = nullptr;
+  }
+
+  OSSL_LIB_CTX* context_;
+  OSSL_PROVIDER* ours_ = nullptr;
+  OSSL_PROVIDER* rest_ = nullptr;
+};
 
 }  // namespace
 
 OSSL_LIB_CTX* VaesLibrary() {
-  static OSSL_LIB_CTX* const library = MakeLibrary();
-  return library;
+  static const Library library;
+  thread_local const ThreadState state(library.context());
+  return library.context();
 }
 
 }  // namespace nodeward::tls
