@@ -207,7 +207,7 @@ void Tunnel::Close() {
   workshop_->AtRoundEnd(this);
 }
 
-void Tunnel::Abort(observe::Outcome loss, std::string why) {
+void Tunnel::Abort(observe::Outcome loss, const std::string& why) {
   if (down_) return;
   loss_ = loss;
   Down(absl::CancelledError(why), true);

@@ -91,7 +91,7 @@ class Tunnel final : public ChannelUser,
   void Close();
   // RST, now. Streams hear OnClose. Not from inside a stream's callback.
   // `loss` is how they record it.
-  void Abort(observe::Outcome loss, std::string why);
+  void Abort(observe::Outcome loss, const std::string& why);
   // What became of streams that ended with the tunnel.
   observe::Outcome loss() const { return loss_; }
 

@@ -156,7 +156,7 @@ base::Status RemoveUnfinished(const std::string& directory) {
 
 }  // namespace
 
-base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(Options options) {
+base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(const Options& options) {
   NODEWARD_TRY(MakePinDirectory(options.bpf_dir));
   std::string root = base::StrCat(options.bpf_dir, "/v", NODEWARD_ABI_VERSION);
   bool adopt = PathExists(root);

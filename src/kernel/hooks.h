@@ -60,7 +60,7 @@ class Hooks {
   // is new (built aside, then renamed), and attaches (or updates in place) the
   // connect, getpeername and sock_ops hooks. Nothing half-done on error; the
   // verifier's last lines are in it.
-  static base::StatusOr<std::unique_ptr<Hooks>> Load(Options options);
+  static base::StatusOr<std::unique_ptr<Hooks>> Load(const Options& options);
   virtual ~Hooks() = default;  // leaves everything pinned
 
   virtual const Features& features() const = 0;

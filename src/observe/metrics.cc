@@ -23,7 +23,6 @@
 namespace nodeward::observe {
 namespace {
 
-using base::StrCat;
 using prometheus::Counter;
 using prometheus::Family;
 using prometheus::Gauge;

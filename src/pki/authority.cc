@@ -149,6 +149,7 @@ base::StatusOr<std::vector<Certificate>> Authority::Verify(
   }
   std::vector<Certificate> path;
   STACK_OF(X509)* found = X509_STORE_CTX_get0_chain(context.get());
+  path.reserve(static_cast<size_t>(std::max(sk_X509_num(found), 0)));
   for (int i = 0; i < sk_X509_num(found); ++i) {
     path.push_back(Certificate::FromNative(sk_X509_value(found, i)));
   }

@@ -28,7 +28,7 @@ using Constraints = base::Handle<BASIC_CONSTRAINTS, BASIC_CONSTRAINTS_free>;
 
 constexpr size_t kShown = 256;  // of a name that a stranger chose
 
-base::Status Refuse(std::string message) {
+base::Status Refuse(const std::string& message) {
   return absl::FailedPreconditionError(message);
 }
 

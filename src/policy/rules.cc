@@ -45,6 +45,7 @@ Rules::Range Rules::AddAlternatives(
     const std::vector<AttributeTests>& alternatives,
     const TrustDomains& domains, Rule* rule) {
   std::vector<Range> ranges;
+  ranges.reserve(alternatives.size());
   for (const AttributeTests& tests : alternatives) {
     ranges.push_back(AddTests(tests, domains, rule));
   }
