@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "base/mutex.h"
@@ -43,33 +44,44 @@ bool IsSelfSigned(const pki::Certificate& certificate) {
 }
 
 struct Call {
+  std::unique_ptr<proto::IstioCertificateService::Stub> stub;
   grpc::ClientContext context;
   proto::IstioCertificateRequest request;
   proto::IstioCertificateResponse response;
+  grpc::Status status;
+  std::unique_ptr<
+      grpc::ClientAsyncResponseReader<proto::IstioCertificateResponse>>
+      reader;
   std::function<void(base::StatusOr<pki::Issued>)> done;
 };
 
 }  // namespace
 
-class RemoteCa::State : public std::enable_shared_from_this<State> {
+// A queue and a thread of our own rather than gRPC's callbacks: those share a
+// queue over the whole process, which gRPC 1.51 frees twice now and then when
+// the last channel goes.
+class RemoteCa::State {
  public:
   explicit State(Options options) : options_(std::move(options)) {
     if (options_.server_name.empty()) {
       options_.server_name = HostOf(options_.address);
     }
+    thread_ = std::thread([this] { Run(); });
   }
+  ~State();
 
   void Issue(const model::Identity& identity, std::string csr_pem,
              std::function<void(base::StatusOr<pki::Issued>)> done);
-  void CancelAll();
   std::string Description() const {
     return base::StrCat("CA at ", options_.address);
   }
 
  private:
+  void Run();
+  void Start(std::unique_ptr<Call> call);
   base::StatusOr<std::shared_ptr<grpc::Channel>> Channel();
   base::Status Authenticate(grpc::ClientContext* context) const;
-  void Answered(Call* call, const grpc::Status& status);
+  void Answered(std::unique_ptr<Call> call);
   base::Status Failure(const grpc::Status& status) const;
 
   Options options_;
@@ -77,7 +89,29 @@ class RemoteCa::State : public std::enable_shared_from_this<State> {
   std::string roots_ ABSL_GUARDED_BY(mutex_);  // of channel_
   std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mutex_);
   std::set<Call*> calls_ ABSL_GUARDED_BY(mutex_);
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
 };
+
+RemoteCa::State::~State() {
+  {
+    base::MutexLock lock(&mutex_);
+    ending_ = true;
+    for (Call* call : calls_) call->context.TryCancel();
+  }
+  // What is cancelled still comes out of the queue before it is empty.
+  queue_.Shutdown();
+  thread_.join();
+}
+
+void RemoteCa::State::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+    Answered(std::unique_ptr<Call>(static_cast<Call*>(tag)));
+  }
+}
 
 // A new one when the roots have changed: gRPC takes them once.
 base::StatusOr<std::shared_ptr<grpc::Channel>> RemoteCa::State::Channel() {
@@ -135,30 +169,30 @@ void RemoteCa::State::Issue(
   call->context.set_deadline(std::chrono::system_clock::now() +
                              absl::ToChronoMilliseconds(options_.timeout));
   call->done = std::move(done);
-  Call* const raw = call.release();  // Answered's from here on
-  {
-    base::MutexLock lock(&mutex_);
-    calls_.insert(raw);
-  }
-  proto::IstioCertificateService::NewStub(*channel)->async()->CreateCertificate(
-      &raw->context, &raw->request, &raw->response,
-      [self = shared_from_this(), raw](const grpc::Status& status) {
-        self->Answered(raw, status);
-      });
+  call->stub = proto::IstioCertificateService::NewStub(*channel);
+  Start(std::move(call));
 }
 
-void RemoteCa::State::Answered(Call* raw, const grpc::Status& status) {
-  const std::unique_ptr<Call> call(raw);
-  if (status.ok()) {
-    const auto& chain = call->response.cert_chain();
-    auto issued = ReadAnswer({chain.begin(), chain.end()});
-    if (!issued.ok()) issued = base::Annotate(issued.status(), Description());
-    call->done(std::move(issued));
-  } else {
-    call->done(Failure(status));
-  }
+void RemoteCa::State::Start(std::unique_ptr<Call> call) {
   base::MutexLock lock(&mutex_);
-  calls_.erase(raw);
+  if (ending_) return;  // its owner is being destroyed, and listens no more
+  Call* const raw = call.release();  // the queue's from here on
+  calls_.insert(raw);
+  raw->reader =
+      raw->stub->AsyncCreateCertificate(&raw->context, raw->request, &queue_);
+  raw->reader->Finish(&raw->response, &raw->status, raw);
+}
+
+void RemoteCa::State::Answered(std::unique_ptr<Call> call) {
+  {
+    base::MutexLock lock(&mutex_);
+    calls_.erase(call.get());
+  }
+  if (!call->status.ok()) return call->done(Failure(call->status));
+  const auto& chain = call->response.cert_chain();
+  auto issued = ReadAnswer({chain.begin(), chain.end()});
+  if (!issued.ok()) issued = base::Annotate(issued.status(), Description());
+  call->done(std::move(issued));
 }
 
 base::Status RemoteCa::State::Failure(const grpc::Status& status) const {
@@ -173,23 +207,14 @@ base::Status RemoteCa::State::Failure(const grpc::Status& status) const {
                          ": ", message));
 }
 
-void RemoteCa::State::CancelAll() {
-  base::MutexLock lock(&mutex_);
-  for (Call* call : calls_) call->context.TryCancel();
-  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return calls_.empty();
-  };
-  mutex_.Await(absl::Condition(&none));
-}
-
 std::unique_ptr<RemoteCa> RemoteCa::Create(Options options) {
   return std::unique_ptr<RemoteCa>(
-      new RemoteCa(std::make_shared<State>(std::move(options))));
+      new RemoteCa(std::make_unique<State>(std::move(options))));
 }
 
-RemoteCa::RemoteCa(std::shared_ptr<State> state) : state_(std::move(state)) {}
+RemoteCa::RemoteCa(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-RemoteCa::~RemoteCa() { state_->CancelAll(); }
+RemoteCa::~RemoteCa() = default;
 
 void RemoteCa::Issue(const model::Identity& identity, std::string csr_pem,
                      std::function<void(base::StatusOr<pki::Issued>)> done) {

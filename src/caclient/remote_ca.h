@@ -41,8 +41,8 @@ class RemoteCa final : public pki::Issuer {
 
  private:
   class State;
-  explicit RemoteCa(std::shared_ptr<State> state);
-  const std::shared_ptr<State> state_;
+  explicit RemoteCa(std::unique_ptr<State> state);
+  const std::unique_ptr<State> state_;
 };
 
 // What a CA's answer holds. The last element is the roots; where all is in one
