@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ca/kubernetes_pods.h"
 #include "ca/pods.h"
 #include "nodeward/version.h"
 
@@ -96,7 +97,17 @@ base::Status AuthorityProcess::BuildAuthenticator() {
 }
 
 base::Status AuthorityProcess::BuildPods() {
-  if (config_.manifests.empty()) return base::OkStatus();
+  if (config_.manifests.empty()) {
+    if (api_ == nullptr) return base::OkStatus();
+    service_->SetPods(std::make_shared<const KubernetesPods>(
+        config_.trust_domain,
+        [this](const std::string& path)
+            -> base::StatusOr<std::pair<long, std::string>> {
+          NODEWARD_ASSIGN(HttpsClient::Answer answer, api_->Get(path));
+          return std::pair(answer.status, std::move(answer.body));
+        }));
+    return base::OkStatus();
+  }
   discovery::ManifestOptions options;
   options.directory = config_.manifests;
   options.trust_domain = config_.trust_domain;
