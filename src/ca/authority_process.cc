@@ -136,6 +136,14 @@ base::Status AuthorityProcess::BuildAdmin() {
 }
 
 void AuthorityProcess::Run() {
+  LogStart();
+  loop_->Run();
+  readiness_.Set({"stopping"});
+  server_->Drain(config_.drain);
+  base::LogInfo("CA stopped");
+}
+
+void AuthorityProcess::LogStart() const {
   const auto issuer = issuer_->current();
   base::LogInfo(
       "CA started",
@@ -150,10 +158,6 @@ void AuthorityProcess::Run() {
        {"issuer", issuer->source()},
        {"issuer_not_after", Utc(issuer->not_after())},
        {"authentication", authenticator_->Description()}});
-  loop_->Run();
-  readiness_.Set({"stopping"});
-  server_->Drain(config_.drain);
-  base::LogInfo("CA stopped");
 }
 
 void AuthorityProcess::OnEvent(const Event& event) {

@@ -40,6 +40,7 @@ class AuthorityProcess {
   base::Status BuildAuthenticator();
   base::Status BuildPods();
   base::Status BuildAdmin();
+  void LogStart() const;
   void OnEvent(const Event& event);
   void OnTick();
   void Refresh();
