@@ -143,21 +143,25 @@ void AuthorityProcess::Run() {
   base::LogInfo("CA stopped");
 }
 
+base::Endpoint AuthorityProcess::listen() const {
+  return {config_.listen.address, server_->port()};
+}
+
+base::Endpoint AuthorityProcess::admin() const {
+  const uint16_t port = admin_ == nullptr ? uint16_t{0} : admin_->port();
+  return {config_.admin.address, port};
+}
+
 void AuthorityProcess::LogStart() const {
   const auto issuer = issuer_->current();
-  base::LogInfo(
-      "CA started",
-      {{"version", kVersion},
-       {"listen",
-        base::Endpoint{config_.listen.address, server_->port()}.ToString()},
-       {"admin",
-        admin_ == nullptr
-            ? "none"
-            : base::Endpoint{config_.admin.address, admin_->port()}.ToString()},
-       {"trust_domain", config_.trust_domain},
-       {"issuer", issuer->source()},
-       {"issuer_not_after", Utc(issuer->not_after())},
-       {"authentication", authenticator_->Description()}});
+  base::LogInfo("CA started",
+                {{"version", kVersion},
+                 {"listen", listen().ToString()},
+                 {"admin", admin_ == nullptr ? "none" : admin().ToString()},
+                 {"trust_domain", config_.trust_domain},
+                 {"issuer", issuer->source()},
+                 {"issuer_not_after", Utc(issuer->not_after())},
+                 {"authentication", authenticator_->Description()}});
 }
 
 void AuthorityProcess::OnEvent(const Event& event) {

@@ -33,6 +33,9 @@ class AuthorityProcess {
   ~AuthorityProcess();
   // Until SIGTERM or SIGINT; requests open then are answered first.
   void Run();
+  // Where it listens, with the ports that were chosen; no port: not served.
+  base::Endpoint listen() const;
+  base::Endpoint admin() const;
 
  private:
   explicit AuthorityProcess(const Config& config);

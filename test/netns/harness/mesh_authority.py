@@ -25,8 +25,8 @@ class MeshAuthority:
     """On node-a; asked by every node's agent with a token of its own. Roots
     are folders with ca.crt and ca.key."""
 
-    def __init__(self, lab, lifetime, grace="1h"):
-        self.lab, self.process = lab, None
+    def __init__(self, lab, lifetime, grace="1h", in_flight=64):
+        self.lab, self.process, self._in_flight = lab, None, in_flight
         self.bundle = f"{lab.folder}/roots.pem"
         self._issuer = f"{lab.folder}/issuer"
         self._tokens = f"{lab.folder}/tokens"
@@ -72,7 +72,8 @@ class MeshAuthority:
             self.lab.binary, "ca", "--issuer", self._issuer, "--roots",
             self.bundle, "--listen", _ADDRESS, "--name", "10.89.0.1",
             "--token-file", self._tokens, "--manifests", self.lab.manifests,
-            "--rate", "1000", "--burst", "2000"),
+            "--rate", "1000", "--burst", "2000", "--in-flight",
+            self._in_flight),
             f"{self.lab.folder}/ca-{self._starts}.log")
         await_that("the CA has started", lambda: "CA started"
                    in self.process.output() or not self.process.running())
