@@ -8,8 +8,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../netns"))
 
 # pylint: disable=wrong-import-position
 from .api import Api, Refused
-from .control_plane import ControlPlane, own_network
+from .control_plane import ControlPlane, own_network, programs
 from .tokens import claims_of, signed
 
 __all__ = ["Api", "ControlPlane", "Refused", "claims_of", "own_network",
-           "signed"]
+           "programs", "signed"]

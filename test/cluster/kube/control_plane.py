@@ -24,6 +24,12 @@ def own_network(address):
     run("ip", "address", "add", f"{address}/32", "dev", "lo")
 
 
+def programs():
+    """The folder of what test/cluster/build builds."""
+    return subprocess.run([f"{_HERE}/../build"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip()
+
+
 class ControlPlane:
     """An API server on https://ADDRESS:6443. `enter`: the words by which a
     program is started where that address is."""
@@ -35,9 +41,7 @@ class ControlPlane:
         self.roots = f"{folder}/ca.crt"
         # Signs tokens of ServiceAccounts.
         self.token_key = f"{folder}/accounts.key"
-        self._programs = subprocess.run(
-            [f"{_HERE}/../build"], check=True, stdout=subprocess.PIPE,
-            text=True).stdout.strip()
+        self._programs = programs()
         self._make_certificates()
         self.etcd = self.apiserver = None
         self.admin = Api(f"{address}:6443", self.roots,
