@@ -132,7 +132,11 @@ bool InboundStream::Admitted(std::string* reason) {
       pod_->policy().Decide({.source = tunnel_->peer().address,
                              .peer = *tunnel_->identity(),
                              .port = port_,
-                             .destination = tunnel_->address()});
+                             .destination = tunnel_->address(),
+                             .http_to_come = http_ != nullptr});
+  if (verdict.allow && http_ != nullptr) {
+    verdict = http_->Denial().value_or(std::move(verdict));
+  }
   record_.flow().policy = verdict.deciding_policy();
   *reason = std::move(verdict.reason);
   return verdict.allow;

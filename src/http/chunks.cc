@@ -76,13 +76,11 @@ bool ChunkReader::Step(uint8_t c) {
     case State::kTrailerStart:
       state_ = c == '\r' ? State::kEndLf : State::kTrailer;
       // A folded line is none of its own.
-      return c == '\r' || (IsText(c) && c != ' ' && c != '\t');
+      return ++passed_ <= kMaxTrailers &&
+             (c == '\r' || (IsText(c) && c != ' ' && c != '\t'));
     case State::kTrailer:
-      if (c == '\r') {
-        state_ = State::kTrailerLf;
-        return true;
-      }
-      return IsText(c) && ++passed_ <= kMaxTrailers;
+      if (c == '\r') state_ = State::kTrailerLf;
+      return ++passed_ <= kMaxTrailers && (c == '\r' || IsText(c));
     case State::kTrailerLf:
       state_ = State::kTrailerStart;
       return c == '\n' && ++passed_ <= kMaxTrailers;
