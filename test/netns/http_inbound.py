@@ -308,6 +308,7 @@ def other_ports(s, lab):
         finally:
             client.close()
 
+    await_that("the last policy is gone", lambda: passes(83))
     s.check("bytes pass, declared and not", (passes(83), passes(84)),
             (True, True))
     lab.apply("authz.yaml", authorization(
