@@ -120,7 +120,7 @@ TEST_F(KubernetesPodsTest, FindsByNameUnlessEnded) {
   ASSERT_NE(*found, nullptr);
   EXPECT_EQ((*found)->uid, "uid-a");
   EXPECT_EQ((*found)->node, "node-a");
-  EXPECT_EQ((*found)->identity.service_account, "app");
+  EXPECT_EQ((*found)->identity->service_account, "app");
   pod["status"]["phase"] = "Failed";
   answers_[path] = {200, pod.dump()};
   EXPECT_EQ(*pods_.Find("mesh", "a"), nullptr);
