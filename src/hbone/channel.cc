@@ -47,6 +47,10 @@ void Channel::OnEvents(uint32_t events) {
   }
   if ((events & (EPOLLIN | kMoreThanBytes)) != 0) readable_ = true;
   if ((events & EPOLLOUT) != 0) writable_ = true;
+  Notify();
+}
+
+void Channel::Notify() {
   if (user_ != nullptr) user_->OnChannel();
 }
 

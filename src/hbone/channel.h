@@ -65,7 +65,7 @@ class Channel : public io::Watcher {
   int fd() const { return fd_.get(); }
   bool closed() const { return !fd_.valid(); }
   bool connecting() const { return connecting_; }
-  bool readable() const { return readable_; }
+  virtual bool readable() const { return readable_; }
   // The connection is gone, or could not be made; error() says why.
   bool broken() const { return broken_; }
   // The kernel has reported an error, so the connection is dead for writing;
@@ -81,6 +81,8 @@ class Channel : public io::Watcher {
   io::Transfer ReadSocket(base::MutableByteSpan room);
   void Break(base::Status why);
   void Shutdown();
+  // Tells the user that something has changed.
+  void Notify();
 
   Workshop* const workshop_;
   bool writable_ = false;

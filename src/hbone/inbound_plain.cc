@@ -75,6 +75,7 @@ void InboundPlain::Start(base::Fd fd) {
   }
   flow.source_workload = worker_->mesh()->FindOwner(flow.source.address);
   flow.service = worker_->mesh()->FindServing(*pod_->workload(), local_.port);
+  speaks_http_ = SpeaksHttp(*worker_, *pod_, local_.port);
   Consider();
 }
 
@@ -93,13 +94,13 @@ policy::Verdict InboundPlain::Decide(
                                 .peer = std::move(peer),
                                 .port = local_.port,
                                 .destination = local_.address,
-                                .sni = sni_});
+                                .sni = sni_,
+                                .http_to_come = speaks_http_});
 }
 
 void InboundPlain::Consider() {
   if (!AdmitsPlaintext()) {
-    application_.reset();
-    dial_deadline_.Cancel();
+    DropApplication();
     timer_.Set(worker_->options().silent_deadline);
     return;
   }
@@ -143,7 +144,7 @@ void InboundPlain::Sniff() {
   const base::MutableByteSpan room =
       worker_->workshop().plain_room().first(kPeekBytes);
   const bool server_first =
-      plaintext_ && sniff_over_ && application_ != nullptr &&
+      plaintext_ && sniff_over_ && !speaks_http_ && application_ != nullptr &&
       !application_->connecting() && application_->readable();
   const io::Transfer seen = io::Peek(client_->fd(), room);
   switch (seen.progress) {
@@ -193,9 +194,12 @@ void InboundPlain::DenyPlaintext() {
 }
 
 void InboundPlain::Pass(Security security) {
+  record_.flow().security = security;
+  if (speaks_http_ && security == Security::kPassthroughTls) {
+    return Finish(Outcome::kBadRequest, "TLS on a port that speaks HTTP", true);
+  }
   state_ = State::kDialing;
   timer_.Cancel();
-  record_.flow().security = security;
   if (application_ == nullptr) return Dial();
   CheckDial();
 }
@@ -262,18 +266,35 @@ void InboundPlain::Handshake() {
 
 void InboundPlain::Dial() {
   if (application_ != nullptr) return;
-  auto fd =
-      pod_->network().ConnectOnward(record_.flow().source.address, local_);
-  base::Status status = fd.status();
-  if (status.ok()) {
+  const auto dial = [this] {
+    return pod_->network().ConnectOnward(record_.flow().source.address, local_);
+  };
+  if (speaks_http_) {
+    auto made = std::make_unique<HttpChannel>(
+        &worker_->workshop(), this, worker_, pod_, &record_.flow(), dial);
+    http_ = made.get();
+    application_ = std::move(made);
+    // It must see nothing of what policy may deny yet.
+    if (pod_->workload() == nullptr || pod_->policy().WantsHttp(local_.port)) {
+      return CheckDial();
+    }
+  } else {
     application_ = std::make_unique<TcpChannel>(&worker_->workshop(), this);
-    status = application_->Open(*std::move(fd), true);
   }
+  auto fd = dial();
+  base::Status status = fd.status();
+  if (status.ok()) status = application_->Open(*std::move(fd), true);
   if (!status.ok()) {
     return Finish(Outcome::kUpstreamRefused, std::string(status.message()),
                   true);
   }
   dial_deadline_.Set(worker_->options().connect_timeout);
+}
+
+void InboundPlain::DropApplication() {
+  http_ = nullptr;
+  application_.reset();
+  dial_deadline_.Cancel();
 }
 
 void InboundPlain::CheckDial() {
@@ -291,6 +312,10 @@ void InboundPlain::CheckDial() {
 void InboundPlain::Relaying() {
   state_ = State::kRelaying;
   record_.Open();
+  if (http_ != nullptr && identity_.has_value()) {
+    http_->judge().SetPeer(*identity_, tls_->session()->PeerCertificateHash(),
+                           sni_);
+  }
   relay_.emplace(&worker_->workshop(), client_.get(), application_.get(), this);
   relay_->Start();
 }
@@ -313,6 +338,11 @@ void InboundPlain::OnChannel() {
 void InboundPlain::OnRelayEnd(RelayEnd end) {
   const bool closed = end == RelayEnd::kClosed;
   const bool tls_broke = tls_ != nullptr && tls_->broken();
+  if (http_ != nullptr && http_->broken() && !tls_broke) {
+    return Finish(
+        http_->unreachable() ? Outcome::kUpstreamRefused : Outcome::kReset,
+        std::string(http_->error().message()), true);
+  }
   Finish(closed ? Outcome::kClosed : Outcome::kReset,
          tls_broke ? std::string(tls_->error().message()) : "", !closed);
 }
@@ -322,7 +352,11 @@ void InboundPlain::Judge() {
     case State::kSniffing: {
       const bool admitted = plaintext_;
       const model::MtlsMode mode = mode_;
-      if (AdmitsPlaintext() != admitted || mode_ != mode) Consider();
+      const bool http = pod_->workload() != nullptr &&
+                        SpeaksHttp(*worker_, *pod_, local_.port);
+      const bool changed = std::exchange(speaks_http_, http) != http;
+      if (changed) DropApplication();
+      if (AdmitsPlaintext() != admitted || mode_ != mode || changed) Consider();
       return;
     }
     case State::kHandshaking:
@@ -335,6 +369,9 @@ void InboundPlain::Judge() {
   policy::Verdict verdict;
   verdict.reason = "this pod is not known any more";
   if (pod_->workload() != nullptr) verdict = Decide(identity_);
+  if (verdict.allow && http_ != nullptr) {
+    verdict = http_->Denial().value_or(std::move(verdict));
+  }
   record_.flow().policy = verdict.deciding_policy();
   if (!verdict.allow) {
     Finish(Outcome::kPolicyChanged, std::move(verdict.reason), true);

@@ -10,6 +10,7 @@
 #include "hbone/channel.h"
 #include "hbone/expiry.h"
 #include "hbone/flow_record.h"
+#include "hbone/http_channel.h"
 #include "hbone/pod.h"
 #include "hbone/relay.h"
 #include "hbone/tls_channel.h"
@@ -32,6 +33,9 @@ namespace nodeward::hbone {
 // An RST leaves the bytes unread, and under STRICT the application is never
 // dialled for it. Where plaintext is admitted the application is dialled at
 // once; if it speaks first, and sniff_wait is over, the stream is plaintext.
+//
+// Where HTTP is spoken, nothing else passes: the application is behind an
+// HttpChannel, it does not speak first, and TLS of its own is refused.
 class InboundPlain final : public Member, public ChannelUser, public RelayUser {
  public:
   static void Accept(Worker* worker, Pod* pod, base::Fd fd,
@@ -65,6 +69,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   void Terminate();
   void Handshake();
   void Dial();
+  void DropApplication();
   void CheckDial();
   void Relaying();
   void OnTimer();
@@ -82,9 +87,11 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   // What client_ was before TLS: the call that saw the ClientHello comes from
   // it.
   std::unique_ptr<Channel> sniffed_;
-  std::unique_ptr<TcpChannel> application_;
+  std::unique_ptr<Channel> application_;
+  HttpChannel* http_ = nullptr;  // application_, when it is one
   std::optional<Relay> relay_;
   model::MtlsMode mode_ = model::MtlsMode::kStrict;
+  bool speaks_http_ = false;
   bool plaintext_ = false;   // admitted
   bool sniff_over_ = false;  // the application may speak first now
   std::optional<model::Identity> identity_;

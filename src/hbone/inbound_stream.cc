@@ -62,16 +62,17 @@ InboundStream::InboundStream(Worker* worker, Pod* pod, InboundTunnel* tunnel,
       stream_(stream),
       record_(worker->flows(), worker->NextFlowId(),
               observe::Reporter::kDestination, worker->now()),
-      application_(&worker->workshop(), this),
-      relay_(&worker->workshop(), &application_, this),
       deadline_(worker->workshop().loop(), [this] {
         Refuse(503, Outcome::kUpstreamTimeout, "the application: no answer");
       }) {}
 
 void InboundStream::Start(const http::Request& request) {
+  const RequestVerdict verdict = JudgeRequest(request, tunnel_->address());
+  port_ = verdict.port;
+  MakeApplication();
   tunnel_->AddStream();
-  tunnel_->tunnel().http().Watch(stream_, &relay_);
-  relay_.Attach(&tunnel_->tunnel(), stream_);
+  tunnel_->tunnel().http().Watch(stream_, &*relay_);
+  relay_->Attach(&tunnel_->tunnel(), stream_);
 
   observe::Flow& flow = record_.flow();
   flow.security = observe::Security::kMutualTls;
@@ -80,8 +81,6 @@ void InboundStream::Start(const http::Request& request) {
   flow.source_identity = tunnel_->identity();
   flow.destination_workload = pod_->workload();
 
-  const RequestVerdict verdict = JudgeRequest(request, tunnel_->address());
-  port_ = verdict.port;
   flow.destination.port = flow.upstream.port = port_;
   if (verdict.status != 200) {
     return Refuse(verdict.status, verdict.outcome, verdict.reason);
@@ -104,6 +103,26 @@ void InboundStream::Start(const http::Request& request) {
   Dial();
 }
 
+void InboundStream::MakeApplication() {
+  Workshop* const workshop = &worker_->workshop();
+  if (port_ != 0 && pod_->workload() != nullptr && worker_->mesh() != nullptr &&
+      SpeaksHttp(*worker_, *pod_, port_)) {
+    auto made = std::make_unique<HttpChannel>(workshop, this, worker_, pod_,
+                                              &record_.flow(),
+                                              [this] { return Connect(); });
+    http_ = made.get();
+    application_ = std::move(made);
+  } else {
+    application_ = std::make_unique<TcpChannel>(workshop, this);
+  }
+  relay_.emplace(workshop, application_.get(), this);
+}
+
+base::StatusOr<base::Fd> InboundStream::Connect() {
+  return pod_->network().ConnectOnward(tunnel_->peer().address,
+                                       {tunnel_->address(), port_});
+}
+
 bool InboundStream::Admitted(std::string* reason) {
   if (pod_->workload() == nullptr) {
     *reason = "this pod is not known any more";
@@ -113,17 +132,26 @@ bool InboundStream::Admitted(std::string* reason) {
       pod_->policy().Decide({.source = tunnel_->peer().address,
                              .peer = *tunnel_->identity(),
                              .port = port_,
-                             .destination = tunnel_->address()});
+                             .destination = tunnel_->address(),
+                             .http_to_come = http_ != nullptr});
+  if (verdict.allow && http_ != nullptr) {
+    verdict = http_->Denial().value_or(std::move(verdict));
+  }
   record_.flow().policy = verdict.deciding_policy();
   *reason = std::move(verdict.reason);
   return verdict.allow;
 }
 
 void InboundStream::Dial() {
-  auto fd = pod_->network().ConnectOnward(tunnel_->peer().address,
-                                          {tunnel_->address(), port_});
+  if (http_ != nullptr) {
+    http_->judge().SetPeer(*tunnel_->identity(),
+                           tunnel_->tunnel().tls()->PeerCertificateHash(), "");
+    // It must see nothing of what policy may deny yet.
+    if (pod_->policy().WantsHttp(port_)) return OnChannel();
+  }
+  auto fd = Connect();
   base::Status status = fd.status();
-  if (status.ok()) status = application_.Open(*std::move(fd), true);
+  if (status.ok()) status = application_->Open(*std::move(fd), true);
   if (!status.ok()) {
     return Refuse(503, Outcome::kUpstreamRefused,
                   std::string(status.message()));
@@ -132,19 +160,19 @@ void InboundStream::Dial() {
 }
 
 void InboundStream::OnChannel() {
-  if (over_ || application_.connecting()) return;
-  if (application_.broken()) {
+  if (over_ || application_->connecting()) return;
+  if (application_->broken()) {
     const bool late =
-        application_.error().code() == absl::StatusCode::kDeadlineExceeded;
+        application_->error().code() == absl::StatusCode::kDeadlineExceeded;
     return Refuse(503,
                   late ? Outcome::kUpstreamTimeout : Outcome::kUpstreamRefused,
-                  std::string(application_.error().message()));
+                  std::string(application_->error().message()));
   }
   deadline_.Cancel();
   open_ = true;
-  tunnel_->tunnel().http().Accept(stream_, {}, &relay_);
+  tunnel_->tunnel().http().Accept(stream_, {}, &*relay_);
   record_.Open();
-  relay_.Open();
+  relay_->Open();
 }
 
 void InboundStream::OnRelayEnd(RelayEnd end) {
@@ -156,7 +184,12 @@ void InboundStream::OnRelayEnd(RelayEnd end) {
     case RelayEnd::kReset:
       break;
   }
-  const bool lost = relay_.reset_by_stream() && tunnel_->tunnel().down();
+  if (http_ != nullptr && http_->broken()) {
+    return Finish(
+        http_->unreachable() ? Outcome::kUpstreamRefused : Outcome::kReset,
+        std::string(http_->error().message()), true);
+  }
+  const bool lost = relay_->reset_by_stream() && tunnel_->tunnel().down();
   Finish(lost ? tunnel_->tunnel().loss() : Outcome::kReset,
          lost ? std::string(tunnel_->tunnel().why().message()) : "", true);
 }
@@ -179,21 +212,21 @@ void InboundStream::Refuse(int status, Outcome outcome, std::string detail) {
   if (over_) return;
   tunnel_->tunnel().http().Refuse(stream_, status);
   tunnel_->tunnel().ScheduleFlush();
-  relay_.Abandon();
+  relay_->Abandon();
   Finish(outcome, std::move(detail), true);
 }
 
 void InboundStream::Finish(Outcome outcome, std::string detail, bool reset) {
   if (std::exchange(over_, true)) return;
   deadline_.Cancel();
-  relay_.Detach(http::error_code::kConnectError);
+  relay_->Detach(http::error_code::kConnectError);
   observe::Flow& flow = record_.flow();
-  flow.bytes_sent = relay_.from_stream();
-  flow.bytes_received = relay_.from_application();
+  flow.bytes_sent = relay_->from_stream();
+  flow.bytes_received = relay_->from_application();
   if (reset) {
-    application_.Reset();
+    application_->Reset();
   } else {
-    application_.Close();
+    application_->Close();
   }
   record_.Close(outcome, std::move(detail), worker_->now());
   tunnel_->StreamEnded();

@@ -8,6 +8,7 @@
 #include "base/ip.h"
 #include "hbone/channel.h"
 #include "hbone/flow_record.h"
+#include "hbone/http_channel.h"
 #include "hbone/inbound_tunnel.h"
 #include "hbone/pod.h"
 #include "hbone/stream_relay.h"
@@ -49,7 +50,9 @@ class InboundStream final : public Member,
  private:
   void Start(const http::Request& request);
   bool Admitted(std::string* reason);
+  void MakeApplication();
   void Dial();
+  base::StatusOr<base::Fd> Connect();
   void OnChannel() override;
   void OnStreamResponse(int) override {}
   void OnRelayEnd(RelayEnd end) override;
@@ -61,8 +64,9 @@ class InboundStream final : public Member,
   const int32_t stream_;
   uint16_t port_ = 0;
   FlowRecord record_;
-  TcpChannel application_;
-  StreamRelay relay_;
+  std::unique_ptr<Channel> application_;
+  HttpChannel* http_ = nullptr;  // application_, when it is one
+  std::optional<StreamRelay> relay_;
   io::Timer deadline_;
   bool open_ = false;
   bool over_ = false;

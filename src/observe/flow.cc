@@ -15,6 +15,10 @@ std::string_view OutcomeText(Outcome outcome) {
       return "denied_plaintext";
     case Outcome::kDeniedPolicy:
       return "denied_policy";
+    case Outcome::kDeniedRequest:
+      return "denied_request";
+    case Outcome::kBadRequest:
+      return "bad_request";
     case Outcome::kPolicyChanged:
       return "policy_changed";
     case Outcome::kTrustChanged:
@@ -55,6 +59,8 @@ bool IsRefusal(Outcome outcome) {
   switch (outcome) {
     case Outcome::kDeniedPlaintext:
     case Outcome::kDeniedPolicy:
+    case Outcome::kDeniedRequest:
+    case Outcome::kBadRequest:
     case Outcome::kPolicyChanged:
     case Outcome::kTrustChanged:
     case Outcome::kCertificateEnd:

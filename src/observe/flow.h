@@ -28,6 +28,9 @@ enum class Outcome {
   kReset,            // one application reset it
   kDeniedPlaintext,  // plaintext to a STRICT port
   kDeniedPolicy,     // an authorization or closing policy
+  kDeniedRequest,    // one HTTP request; its connection goes on
+  kBadRequest,       // one that cannot be read safely; the last of its
+                     // connection
   kPolicyChanged,    // was open, a new policy forbids it
   kTrustChanged,     // was open, its peer is trusted no longer
   kCertificateEnd,   // was open for too long after a certificate's end
@@ -48,6 +51,11 @@ enum class Outcome {
 std::string_view OutcomeText(Outcome outcome);
 // True when nodeward itself said no, not the network or the application.
 bool IsRefusal(Outcome outcome);
+// True when it is about one request and not about its connection, which has a
+// record of its own.
+inline bool IsOfRequest(Outcome outcome) {
+  return outcome == Outcome::kDeniedRequest || outcome == Outcome::kBadRequest;
+}
 std::string_view SecurityText(Security security);  // "mutual_tls" …
 std::string_view ReporterText(Reporter reporter);  // "source", "destination"
 

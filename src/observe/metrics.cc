@@ -55,6 +55,8 @@ std::string_view ResponseFlags(Outcome outcome) {
   switch (outcome) {
     case Outcome::kDeniedPlaintext:
     case Outcome::kDeniedPolicy:
+    case Outcome::kDeniedRequest:
+    case Outcome::kBadRequest:
     case Outcome::kPolicyChanged:
     case Outcome::kTrustChanged:
     case Outcome::kCertificateEnd:
@@ -216,6 +218,9 @@ struct Metrics::State {
   Family<Counter>& refused =
       Make<Counter>("nodeward_connections_refused_total",
                     "Connections that nodeward itself refused or ended.");
+  Family<Counter>& requests =
+      Make<Counter>("nodeward_http_requests_refused_total",
+                    "HTTP requests that nodeward itself refused.");
   Family<Counter>& verdicts = Make<Counter>("nodeward_bpf_verdicts_total",
                                             "Decisions of the BPF programs.");
   Counter& exempted = Make<Counter>("nodeward_probe_exempted_total",
@@ -342,6 +347,11 @@ void Metrics::Opened(const Flow& flow) {
 }
 
 void Metrics::Closed(const Flow& flow, bool opened) {
+  if (IsOfRequest(flow.outcome)) {
+    state_->requests.Add({{"reason", std::string(OutcomeText(flow.outcome))}})
+        .Increment();
+    return;
+  }
   if (IsRefusal(flow.outcome)) {
     // A family finds equal labels again.
     state_->refused

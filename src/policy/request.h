@@ -36,6 +36,9 @@ struct Connection {
   std::string_view sni = {};         // of the client's hello; empty: none
   // Null: bytes, of which nothing but the above is known.
   const HttpRequest* http = nullptr;
+  // With a null `http`: it is HTTP, and each request will be asked about. Is
+  // there any that may be allowed?
+  bool http_to_come = false;
 };
 
 // A connection with everything that rules compare, each made once.

@@ -103,12 +103,36 @@ void Rules::AddTest(const AttributeTest& test,
 }
 
 int Rules::FindMatch(const Facts& facts) const {
-  const bool blind = !facts.is_http() && policy_->action == Action::kAllow;
+  const bool blind = !facts.is_http() && !facts.connection().http_to_come &&
+                     policy_->action == Action::kAllow;
   for (size_t i = 0; i < rules_.size(); ++i) {
     if (blind && rules_[i].http) continue;
     if (Holds(rules_[i], facts)) return static_cast<int>(i);
   }
   return -1;
+}
+
+bool Rules::AsksForHttp(uint16_t port) const {
+  return std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
+    if (!rule.http || !Concern(rule.when, port)) return false;
+    if (rule.to.empty()) return true;
+    for (uint32_t i = rule.to.first; i < rule.to.end; ++i) {
+      if (Concern(alternatives_[i], port)) return true;
+    }
+    return false;
+  });
+}
+
+bool Rules::Concern(Range tests, uint16_t port) const {
+  for (uint32_t i = tests.first; i < tests.end; ++i) {
+    const Test& test = tests_[i];
+    if (test.attribute != Attribute::kPort) continue;
+    const auto end = ports_.begin() + test.values.end;
+    const bool listed =
+        std::find(ports_.begin() + test.values.first, end, port) != end;
+    if (listed == test.negated) return false;
+  }
+  return true;
 }
 
 bool Rules::Holds(const Rule& rule, const Facts& facts) const {
@@ -127,8 +151,12 @@ bool Rules::AnyHolds(Range alternatives, const Facts& facts) const {
 bool Rules::AllHold(Range tests, const Facts& facts) const {
   for (uint32_t i = tests.first; i < tests.end; ++i) {
     const Test& test = tests_[i];
-    // Not of ALLOW, see FindMatch: what cannot be told is not asked.
-    if (!facts.is_http() && IsHttp(test.attribute)) continue;
+    if (!facts.is_http() && IsHttp(test.attribute)) {
+      const bool hopes = facts.connection().http_to_come;
+      if (hopes && policy_->action != Action::kAllow) return false;
+      // What cannot be told is not asked; of ALLOW see FindMatch.
+      continue;
+    }
     if (MatchesOne(test, facts) == test.negated) return false;
   }
   return true;

@@ -29,10 +29,13 @@ class Rules {
     return policy_;
   }
 
+  // Is there a rule that asks for HTTP attributes of what goes to `port`?
+  bool AsksForHttp(uint16_t port) const;
+
   // The index of the first rule that holds; -1: none. Of a stream that is not
   // HTTP nobody can tell HTTP attributes, and it must not pay to hide HTTP: an
   // ALLOW rule that asks for one does not hold, for the other actions it is as
-  // if it did not ask.
+  // if it did not ask. Of HTTP to come the best is hoped: the other way round.
   int FindMatch(const Facts& facts) const;
 
  private:
@@ -64,6 +67,8 @@ class Rules {
                const TrustDomains& domains);
   bool Holds(const Rule& rule, const Facts& facts) const;
   bool AnyHolds(Range alternatives, const Facts& facts) const;
+  // Does no test on ports among them exclude `port`?
+  bool Concern(Range tests, uint16_t port) const;
   bool AllHold(Range tests, const Facts& facts) const;
   bool MatchesOne(const Test& test, const Facts& facts) const;
   bool InBlocks(Range blocks, const base::IpAddress& address) const;

@@ -103,6 +103,10 @@ WorkloadPolicy::WorkloadPolicy(const model::Snapshot& snapshot,
   for (const auto& each : rules) {
     const model::AuthorizationPolicy& policy = each->policy();
     wants_sni_ = wants_sni_ || AsksForSni(policy);
+    if (std::any_of(policy.rules.begin(), policy.rules.end(),
+                    [](const auto& rule) { return AsksForHttp(rule); })) {
+      http_.push_back(each);
+    }
     switch (policy.action) {
       case Action::kAllow:
         allow_.push_back(each);
@@ -152,6 +156,12 @@ Verdict WorkloadPolicy::Decide(const Connection& connection) const {
                              connection.peer->trust_domain));
   }
   return Authorize(connection, std::move(verdict));
+}
+
+bool WorkloadPolicy::WantsHttp(uint16_t port) const {
+  return std::any_of(http_.begin(), http_.end(), [port](const auto& rules) {
+    return rules->AsksForHttp(port);
+  });
 }
 
 Verdict WorkloadPolicy::Authorize(const Connection& connection,

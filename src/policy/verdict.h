@@ -54,6 +54,8 @@ class WorkloadPolicy {
 
   // Does a rule ask for the SNI? It is known later than the rest.
   bool WantsSni() const { return wants_sni_; }
+  // Does a rule ask for HTTP attributes of what goes to `port`?
+  bool WantsHttp(uint16_t port) const;
 
  private:
   Verdict Authorize(const Connection& connection, Verdict verdict) const;
@@ -67,6 +69,7 @@ class WorkloadPolicy {
   RulesList deny_;
   RulesList allow_;
   bool wants_sni_ = false;
+  RulesList http_;  // those that ask for HTTP attributes
 };
 
 // All policies of a snapshot, made ready once; those that are in `previous`

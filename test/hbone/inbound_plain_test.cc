@@ -205,7 +205,8 @@ TEST_F(InboundPlainTest, StrictResetsPlaintextWithoutDialling) {
   EXPECT_EQ(flow->policy, "full/server");
   EXPECT_EQ(server.network->dialled.load(), 0);
   EXPECT_EQ(app.accepted(), 0);
-  EXPECT_EQ(server.network->captured.load(), 0);
+  // It is told right after the RST.
+  EXPECT_TRUE(Await([&] { return server.network->captured.load() == 0; }));
 }
 
 TEST_F(InboundPlainTest, StrictResetsASilentClientAtTheDeadline) {

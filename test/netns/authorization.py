@@ -79,14 +79,16 @@ def who_gets_in(s, lab):
         ("of another namespace",
          (authorization("DENY", {}, namespace="other"),),
          (GOOD, GOOD, GOOD, GOOD)),
-        # Nothing parses HTTP: ALLOW never holds, DENY does not ask.
+        # Port 80 is declared tcp: there ALLOW with an HTTP attribute never
+        # holds, and DENY leaves it out. Port 81 is not declared, so the policy
+        # makes it HTTP.
         ("ALLOW a method",
          (authorization("ALLOW", rule(operation={"methods": ["GET"]})),),
-         (REFUSED, REFUSED, REFUSED, REFUSED)),
+         (REFUSED, REFUSED, REFUSED, GOOD)),
         ("DENY a principal's method",
          (authorization("DENY", rule({"principals": [mesh]},
                                      {"methods": ["POST"]})),),
-         (REFUSED, GOOD, GOOD, REFUSED)),
+         (REFUSED, GOOD, GOOD, GOOD)),
     )
     service = f"http://{lab.vip4}:8000/"
     direct = f"http://{lab.server.ip4}:81/"

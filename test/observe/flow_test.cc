@@ -27,6 +27,9 @@ TEST(FlowTest, RefusalsAreNodewardsOwnDecisions) {
   EXPECT_TRUE(IsRefusal(Outcome::kDeniedPlaintext));
   EXPECT_TRUE(IsRefusal(Outcome::kPolicyChanged));
   EXPECT_TRUE(IsRefusal(Outcome::kSilent));
+  EXPECT_TRUE(IsRefusal(Outcome::kDeniedRequest));
+  EXPECT_TRUE(IsOfRequest(Outcome::kBadRequest));
+  EXPECT_FALSE(IsOfRequest(Outcome::kDeniedPolicy));
   EXPECT_FALSE(IsRefusal(Outcome::kClosed));
   EXPECT_FALSE(IsRefusal(Outcome::kUpstreamRefused));
   EXPECT_FALSE(IsRefusal(Outcome::kPodGone));

@@ -139,6 +139,19 @@ TEST_F(MetricsTest, ARefusalIsCountedByReasonAndAsFailed) {
   EXPECT_EQ(Total(metrics_, "istio_tcp_connections_closed_total"), 0);
 }
 
+TEST_F(MetricsTest, ARefusedRequestIsNoConnection) {
+  Flow flow = MakePlaintext(1, sleep_, httpbin_);
+  for (const Outcome outcome :
+       {Outcome::kDeniedRequest, Outcome::kDeniedRequest,
+        Outcome::kBadRequest}) {
+    flow.outcome = outcome;
+    metrics_.Closed(flow, false);
+  }
+  EXPECT_EQ(Total(metrics_, "nodeward_http_requests_refused_total"), 3);
+  EXPECT_EQ(Total(metrics_, "nodeward_connections_refused_total"), 0);
+  EXPECT_EQ(Total(metrics_, "istio_tcp_connections_failed_total"), 0);
+}
+
 TEST_F(MetricsTest, EqualLabelsShareASeries) {
   for (uint64_t id = 0; id < 5; ++id) {
     OpenAndClose(metrics_, MakeFlow(id, Reporter::kSource, sleep_, httpbin_));

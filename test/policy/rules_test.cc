@@ -294,5 +294,42 @@ TEST(RulesTest, PrincipalsAreSpeltWithEveryTrustDomain) {
   EXPECT_EQ(match("other/ns/foo/sa/sleep"), -1);
 }
 
+TEST(RulesTest, OfHttpToComeTheBestIsHoped) {
+  const auto finds = [](Action action, AuthorizationRule rule) {
+    Connection connection = ConnectionOf(kSleep);
+    connection.http_to_come = true;
+    return Make(action, {std::move(rule)}).FindMatch(Facts(connection)) >= 0;
+  };
+  const AuthorizationRule get = {{}, {{Is(Attribute::kMethod, {"GET"})}}, {}};
+  EXPECT_TRUE(finds(Action::kAllow, get));
+  EXPECT_FALSE(finds(Action::kDeny, get));
+  // What no request can change stands.
+  AuthorizationRule other = get;
+  other.from = {{Is(Attribute::kNamespace, {"bar"})}};
+  EXPECT_FALSE(finds(Action::kAllow, other));
+  AuthorizationRule port = get;
+  port.to.push_back({Is(Attribute::kPort, {"80"})});
+  EXPECT_TRUE(finds(Action::kDeny, port));
+  EXPECT_FALSE(finds(Action::kDeny,
+                     {{}, {}, {IsNot(Attribute::kRequestPrincipal, {"*"})}}));
+}
+
+TEST(RulesTest, KnowsForWhichPortsItAsksForHttp) {
+  const auto asks = [](AuthorizationRule rule, uint16_t port) {
+    return Make(Action::kDeny, {std::move(rule)}).AsksForHttp(port);
+  };
+  const AttributeTest get = Is(Attribute::kMethod, {"GET"});
+  const AttributeTest is80 = Is(Attribute::kPort, {"80"});
+  const AttributeTest not80 = IsNot(Attribute::kPort, {"80"});
+  EXPECT_TRUE(asks({{}, {{get}}, {}}, 81));
+  EXPECT_TRUE(asks({{}, {{get, is80}}, {}}, 80));
+  EXPECT_FALSE(asks({{}, {{get, is80}}, {}}, 81));
+  EXPECT_FALSE(asks({{}, {{get, not80}}, {}}, 80));
+  EXPECT_TRUE(asks({{}, {{get, is80}, {get}}, {}}, 81));
+  EXPECT_FALSE(asks({{}, {{get}}, {is80}}, 81));
+  EXPECT_TRUE(asks({{}, {}, {get}}, 81));
+  EXPECT_FALSE(asks({{}, {{is80}}, {}}, 80));
+}
+
 }  // namespace
 }  // namespace nodeward::policy

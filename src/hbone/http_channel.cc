@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hbone/http_channel.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "hbone/worker.h"
+
+namespace nodeward::hbone {
+namespace {
+
+// How long a client that was told the end may go on.
+constexpr absl::Duration kLinger = absl::Seconds(30);
+
+}  // namespace
+
+HttpChannel::HttpChannel(Workshop* workshop, ChannelUser* user, Worker* worker,
+                         Pod* pod, const observe::Flow* flow, Dial dial)
+    : Channel(workshop, user),
+      gateway_(this),
+      judge_(worker, pod, flow),
+      dial_(std::move(dial)),
+      dial_timeout_(worker->options().connect_timeout),
+      outbox_(&workshop->blocks()),
+      timer_(workshop->loop(), [this] { OnTimer(); }) {}
+
+HttpChannel::~HttpChannel() { DropPending(pending_.size()); }
+
+std::optional<policy::Verdict> HttpChannel::Denial() const {
+  const http::RequestHead* const request = gateway_.upgraded();
+  if (request == nullptr) return std::nullopt;
+  return judge_.Denial(*request);
+}
+
+bool HttpChannel::ends() const {
+  return gateway_.answered() &&
+         (gateway_.closing() ||
+          (finishing_ && closed() && pending_.empty() && !connecting()));
+}
+
+bool HttpChannel::has_answer() const {
+  return gateway_.answered() &&
+         (!gateway_.reply().empty() || (ends() && !told_end_));
+}
+
+io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
+  if (broken()) return {io::Progress::kReset};
+  if (gateway_.broken()) {
+    Break(gateway_.error());
+    return {io::Progress::kReset};
+  }
+  if (gateway_.answered() && !gateway_.reply().empty()) {
+    const std::string_view reply = gateway_.reply();
+    const size_t count = std::min(room.size(), reply.size());
+    std::memcpy(room.data(), reply.data(), count);
+    gateway_.DropReply(count);
+    Wake();
+    return {io::Progress::kBytes, count};
+  }
+  if (ends()) {
+    if (!std::exchange(told_end_, true)) timer_.Set(kLinger);
+    return {io::Progress::kEnd};
+  }
+  if (closed()) return {io::Progress::kWouldBlock};
+  const io::Transfer got = ReadSocket(room);
+  switch (got.progress) {
+    case io::Progress::kWouldBlock:
+    case io::Progress::kReset:
+      return got;
+    case io::Progress::kEnd:
+      gateway_.ApplicationEnded();
+      DropPending(pending_.size());
+      Release();
+      told_end_ = true;
+      if (gateway_.reply().empty()) return got;
+      told_end_ = false;
+      return Read(room);
+    case io::Progress::kBytes:
+      break;
+  }
+  const size_t count = gateway_.FromApplication(room.first(got.count));
+  Wake();
+  if (count > 0) return {io::Progress::kBytes, count};
+  Break(gateway_.error());
+  return {io::Progress::kReset};
+}
+
+void HttpChannel::Send(base::ByteSpan bytes) {
+  if (broken()) return;
+  sent_ += bytes.size();
+  const size_t taken = pending_.empty() ? Offer(bytes) : 0;
+  Keep(bytes.subspan(taken));
+  Release();
+  Wake();
+}
+
+size_t HttpChannel::Offer(base::ByteSpan bytes) {
+  input_ = bytes;
+  const size_t taken = gateway_.FromClient(bytes);
+  input_ = {};
+  NoteRefusal();
+  return taken;
+}
+
+void HttpChannel::NoteRefusal() {
+  if (!gateway_.closing() && !gateway_.cut()) return;
+  if (!gateway_.error().ok() && !std::exchange(refusal_noted_, true)) {
+    judge_.RecordBad(gateway_.error());
+  }
+  // What the application has of a request that is cut must not look whole.
+  if (gateway_.cut()) {
+    outbox_.Clear();
+    Reset();
+  } else if (gateway_.closing() && gateway_.answered() && !told_end_) {
+    Close();
+  }
+}
+
+void HttpChannel::Advance() {
+  if (pending_.empty()) return;
+  const size_t taken = Offer(base::AsBytes(pending_));
+  outbox_.Hold();  // it borrows from pending_
+  DropPending(taken);
+  Wake();
+}
+
+void HttpChannel::Keep(base::ByteSpan bytes) {
+  if (bytes.empty()) return;
+  pending_ += base::AsText(bytes);
+  workshop_->blocks().AddHeld(static_cast<int64_t>(bytes.size()));
+}
+
+void HttpChannel::DropPending(size_t count) {
+  if (count == 0) return;
+  workshop_->blocks().AddHeld(-static_cast<int64_t>(count));
+  pending_.erase(0, count);
+  // An idle connection has no buffer.
+  if (pending_.empty()) pending_.shrink_to_fit();
+}
+
+http::GatewayUser::Ruling HttpChannel::OnRequest(http::RequestHead* request) {
+  const Ruling ruling = judge_.Judge(request);
+  if (ruling != Ruling::kForward || !closed()) return ruling;
+  auto fd = dial_();
+  base::Status status = fd.status();
+  if (status.ok()) status = Open(*std::move(fd), true);
+  unreachable_ = true;  // until it is reached
+  timer_.Set(dial_timeout_);
+  if (!status.ok()) {
+    Break(std::move(status));
+    return Ruling::kUnheard;
+  }
+  return ruling;
+}
+
+void HttpChannel::ToApplication(base::ByteSpan bytes) {
+  outbox_.Gather(bytes);
+  const bool borrowed =
+      bytes.data() >= input_.data() &&
+      bytes.data() + bytes.size() <= input_.data() + input_.size();
+  if (!borrowed) outbox_.Hold();
+}
+
+void HttpChannel::Flush() {
+  Advance();
+  const bool open = !closed() && !broken() && !connecting();
+  if (open) Reached();
+  if (!open) {
+    outbox_.Hold();
+  } else if (outbox_.size() > 0) {
+    if (!writable_) {
+      outbox_.Hold();
+    } else {
+      const io::Transfer sent = outbox_.Flush(fd());
+      if (sent.progress == io::Progress::kReset) {
+        return Break(base::ErrnoStatus(sent.error, "write"));
+      }
+      if (sent.progress == io::Progress::kWouldBlock) writable_ = false;
+    }
+  }
+  Release();
+  if (finishing_ && open && pending_.empty() && outbox_.size() == 0 &&
+      !std::exchange(shut_, true)) {
+    Shutdown();
+  }
+}
+
+// What of the client's bytes is gone. What they became on their way may be
+// longer, so that only the last of it tells of the last of them.
+void HttpChannel::Release() {
+  const uint64_t read = sent_ - pending_.size();
+  const uint64_t waiting = std::min<uint64_t>(outbox_.size(), read);
+  released_ = std::max(released_, read - waiting);
+}
+
+size_t HttpChannel::backlog() const {
+  const uint64_t left = sent_ - released_;
+  return left == 0 && outbox_.size() > 0 ? 1 : left;
+}
+
+void HttpChannel::Finish() {
+  finishing_ = true;
+  Wake();
+}
+
+void HttpChannel::Wake() {
+  if (has_answer() || (!pending_.empty() && gateway_.answered())) {
+    workshop_->AtRoundEnd(this);
+  }
+}
+
+void HttpChannel::OnTurn() { Notify(); }
+
+void HttpChannel::Reached() {
+  if (std::exchange(unreachable_, false)) timer_.Cancel();
+}
+
+void HttpChannel::OnTimer() {
+  if (connecting()) {
+    Break(absl::DeadlineExceededError("the application: no answer"));
+    return Notify();
+  }
+  Break(absl::DeadlineExceededError("the client goes on after the end"));
+  Notify();
+}
+
+}  // namespace nodeward::hbone
