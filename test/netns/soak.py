@@ -8,6 +8,7 @@ two."""
 import dataclasses
 import json
 import os
+import re
 import time
 
 from harness import await_that, main, policy
@@ -72,9 +73,8 @@ def soak(s):
     for number in (1, 2):
         held, gone = rotate(s, lab, authority, listener, held, number)
     authority.move(authority.root)
-    await_that("the fifth issuer", lambda: authority.process.output().count(
-        "Updated identity issuer") == 5)
-    s.that("the issuer has moved five times", True)
+    s.check("the issuer has moved", len(set(re.findall(
+        r"issuer in use .*serial=(\w+)", authority.process.output()))), 5)
     time.sleep(REST)
     dark, light = outage(s, lab, authority, traffic)
     await_that("traffic flows again", lambda: all(
@@ -117,9 +117,6 @@ def rotate(s, lab, authority, listener, held, number):
     s.that(f"rotation {number}: old and new connection go on",
            speaks(held) and speaks(fresh))
     authority.move(new)
-    await_that("the issuer has moved twice", lambda: (
-        authority.process.output().count("Updated identity issuer")
-        == 2 * number))
     time.sleep(REST)
     authority.trust(new)
     s.check(f"rotation {number}: what rests on the root that is gone",

@@ -2,6 +2,7 @@
 """`nodeward ca` for the agents of a cluster: roots, issuers under them and the
 trust bundle, all of files that change while it runs."""
 import os
+import re
 import shutil
 
 from .process import Process, await_that, run
@@ -56,7 +57,8 @@ class MeshAuthority:
         put(self.bundle, *(read(f"{root}/ca.crt") for root in roots))
 
     def move(self, root):
-        """To a new issuer under `root`: its files, one after the other."""
+        """To a new issuer under `root`: its files, one after the other. A CA
+        that runs has taken it on return."""
         self._issuers += 1
         made = f"{self._issuer}-{self._issuers}"
         run(self.lab.binary, "ca", "issue-intermediate", root, made)
@@ -64,7 +66,12 @@ class MeshAuthority:
         for name in ("tls.crt", "tls.key"):
             shutil.copy2(f"{made}/{name}", f"{self._issuer}/.{name}.new")
             os.rename(f"{self._issuer}/.{name}.new", f"{self._issuer}/{name}")
-        return made
+        if self.process and self.process.running():
+            serial = run("openssl", "x509", "-noout", "-serial", "-in",
+                         f"{made}/tls.crt").stdout.split("=")[1].strip()
+            await_that("the CA has taken the issuer", lambda: re.search(
+                f"issuer in use.* serial={serial}", self.process.output(),
+                re.IGNORECASE), 60)
 
     def start(self):
         self._starts += 1
