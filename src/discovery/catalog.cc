@@ -36,6 +36,9 @@ struct Collected {
   Entries<std::shared_ptr<const EndpointSlice>> slices;
   Entries<PeerAuthentication> policies;
   Entries<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
+  Entries<std::shared_ptr<const model::DestinationRule>> rules;
+  Entries<std::shared_ptr<const model::FileSet>> config_maps;
+  Entries<std::shared_ptr<const model::FileSet>> secrets;
   std::vector<model::ClosingPolicy> closing;
 };
 
@@ -97,7 +100,11 @@ Collected Collect(const std::map<std::string, Manifest>& files,
           add(&all.policies, get_if<PeerAuthentication>(&content)) ||
           add(&all.authorization,
               get_if<std::shared_ptr<const model::AuthorizationPolicy>>(
-                  &content))) {
+                  &content)) ||
+          add(&all.rules, get_if<std::shared_ptr<const model::DestinationRule>>(
+                              &content)) ||
+          add(object.kind == "Secret" ? &all.secrets : &all.config_maps,
+              get_if<std::shared_ptr<const model::FileSet>>(&content))) {
         continue;
       }
       if (const auto* closing = get_if<model::ClosingPolicy>(&content)) {
@@ -111,6 +118,9 @@ Collected Collect(const std::map<std::string, Manifest>& files,
   SortAndUnify(&all.slices, problems);
   SortAndUnify(&all.policies, problems);
   SortAndUnify(&all.authorization, problems);
+  SortAndUnify(&all.rules, problems);
+  SortAndUnify(&all.config_maps, problems);
+  SortAndUnify(&all.secrets, problems);
   return all;
 }
 
@@ -290,6 +300,16 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   }
   for (const auto& entry : all.authorization) {
     snapshot->authorization_policies.push_back(*entry.content);
+  }
+  for (const auto& entry : all.rules) {
+    snapshot->destination_rules.push_back(*entry.content);
+  }
+  for (const auto* sets : {&all.config_maps, &all.secrets}) {
+    for (const auto& entry : *sets) {
+      const model::FileSet& set = **entry.content;
+      snapshot->file_sets[{set.kind, set.name_space, set.name}] =
+          *entry.content;
+    }
   }
   snapshot->path_normalization = options_.path_normalization;
   snapshot->closing_policies = std::move(all.closing);

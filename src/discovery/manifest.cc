@@ -9,7 +9,9 @@
 #include "base/text.h"
 #include "base/yaml.h"
 #include "discovery/authorization.h"
+#include "discovery/destination_rule.h"
 #include "discovery/field.h"
+#include "discovery/file_set.h"
 #include "discovery/metadata.h"
 #include "discovery/opt_in.h"
 #include "discovery/pod.h"
@@ -22,6 +24,9 @@ namespace {
 using model::Problem;
 
 constexpr std::string_view kSecurityGroup = "security.istio.io/";
+constexpr std::string_view kNetworkGroup = "networking.istio.io/";
+constexpr std::string_view kRefusedUntilMended =
+    "; until it is mended, connections to its host are refused";
 constexpr std::string_view kUntilMended =
     "; until it is mended, it closes what it could concern";
 
@@ -29,10 +34,20 @@ bool IsSecurityKind(std::string_view kind) {
   return kind == "PeerAuthentication" || kind == "AuthorizationPolicy";
 }
 
+bool IsFileSet(std::string_view kind) {
+  return kind == "ConfigMap" || kind == "Secret";
+}
+
 // Which group and versions a kind that we read has.
 bool IsKnown(std::string_view kind, std::string_view version) {
-  if (kind == "Namespace" || kind == "Pod" || kind == "Service") {
+  if (kind == "Namespace" || kind == "Pod" || kind == "Service" ||
+      IsFileSet(kind)) {
     return version == "v1";
+  }
+  if (kind == "DestinationRule") {
+    return version == "networking.istio.io/v1" ||
+           version == "networking.istio.io/v1beta1" ||
+           version == "networking.istio.io/v1alpha3";
   }
   if (kind == "EndpointSlice") return version == "discovery.k8s.io/v1";
   return IsSecurityKind(kind) && (version == "security.istio.io/v1" ||
@@ -40,7 +55,8 @@ bool IsKnown(std::string_view kind, std::string_view version) {
 }
 
 bool OfKnownKind(std::string_view kind) {
-  return IsKnown(kind, "v1") || kind == "EndpointSlice" || IsSecurityKind(kind);
+  return IsKnown(kind, "v1") || kind == "EndpointSlice" ||
+         kind == "DestinationRule" || IsSecurityKind(kind);
 }
 
 class Reader {
@@ -211,6 +227,10 @@ void Reader::ReadValue(const base::Json& value, const Place& place,
     ReportUnknown(value, place,
                   base::StrCat("apiVersion ", version,
                                " is not known; use security.istio.io/v1"));
+  } else if (kind == "DestinationRule" && version.starts_with(kNetworkGroup)) {
+    ReportUnknown(value, place,
+                  base::StrCat("apiVersion ", version,
+                               " is not known; use networking.istio.io/v1"));
   } else if (kind == "List" || (kind.ends_with("List") &&
                                 OfKnownKind(kind.substr(0, kind.size() - 4)))) {
     ReportUnknown(value, place, "/items: must be a list");
@@ -270,8 +290,20 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
     return std::make_shared<const EndpointSlice>(
         ReadEndpointSlice(root, metadata));
   }
+  if (IsFileSet(kind)) return ReadFileSet(root, metadata, kind);
+  if (kind == "DestinationRule") {
+    auto rule = std::make_shared<model::DestinationRule>(
+        ReadDestinationRule(root, metadata));
+    rule->file = file_;
+    rule->line = line;
+    return rule;
+  }
   if (kind == "PeerAuthentication") {
-    return ReadPeerAuthentication(root, metadata, context_.root_namespace);
+    model::PeerAuthentication policy =
+        ReadPeerAuthentication(root, metadata, context_.root_namespace);
+    policy.file = file_;
+    policy.line = line;
+    return policy;
   }
   auto policy = std::make_shared<model::AuthorizationPolicy>(
       ReadAuthorizationPolicy(root, metadata, context_.root_namespace));
@@ -300,6 +332,24 @@ void Reader::ReadObject(const base::Json& value, const Place& place,
   Keep(std::move(object), value, place, findings);
 }
 
+// Is it a rule of which nobody can tell what it was to secure, but where?
+bool RefusesItsHost(const Object& object) {
+  const auto* rule = std::get_if<std::shared_ptr<const model::DestinationRule>>(
+      &object.content);
+  return rule != nullptr && !(*rule)->host.empty();
+}
+
+// REQUIRES: RefusesItsHost(object).
+std::shared_ptr<const model::DestinationRule> Refusing(const Object& object,
+                                                       const Finding& why) {
+  auto rule = std::make_shared<model::DestinationRule>(
+      *std::get<std::shared_ptr<const model::DestinationRule>>(object.content));
+  rule->broken = base::StrCat(why.pointer, ": ", why.reason);
+  rule->tls.reset();
+  rule->port_tls.clear();
+  return rule;
+}
+
 // Decides what stands: the new version, the last good one, the part that can
 // be used, what closes in its stead, or nothing.
 void Reader::Keep(Object object, const base::Json& value, const Place& place,
@@ -312,8 +362,10 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
   const bool closes = broken && IsSecurityKind(object.kind) &&
                       last_good == nullptr &&
                       !(object.name.empty() && KeepsLastSecurity());
+  const bool refuses = broken && last_good == nullptr && RefusesItsHost(object);
   const std::string_view outcome =
       last_good != nullptr ? "; the last good version stays in force"
+      : refuses            ? kRefusedUntilMended
       : closes             ? kUntilMended
       : broken             ? "; the object is not used"
                            : "; that part is left out";
@@ -323,15 +375,16 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
                             object.Title(),
                             base::StrCat(finding.pointer, ": ", finding.reason,
                                          note ? std::string_view() : outcome),
-                            closes && !note, !note});
+                            (closes || refuses) && !note, !note});
   }
-  if (last_good != nullptr || (broken && !closes)) {
+  if (last_good != nullptr || (broken && !closes && !refuses)) {
     result_.problems.insert(result_.problems.end(), object.notes.begin(),
                             object.notes.end());
     if (last_good != nullptr) result_.objects.push_back(*last_good);
     return;
   }
   object.good = !flawed;
+  if (refuses) object.content = Refusing(object, findings.front());
   if (closes) {
     object.content =
         CloseForBroken(value, object.kind,

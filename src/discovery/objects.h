@@ -11,9 +11,11 @@
 
 #include "base/ip.h"
 #include "model/authorization.h"
+#include "model/destination_rule.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/snapshot.h"
+#include "model/volume.h"
 #include "model/workload.h"
 
 namespace nodeward::discovery {
@@ -80,11 +82,14 @@ struct EndpointSlice {
 // One object of the source. Immutable once read; shared, so that what did not
 // change keeps its address.
 struct Object {
-  using Content = std::variant<
-      std::shared_ptr<const Namespace>, std::shared_ptr<const Pod>,
-      std::shared_ptr<const Service>, std::shared_ptr<const EndpointSlice>,
-      model::PeerAuthentication,
-      std::shared_ptr<const model::AuthorizationPolicy>, model::ClosingPolicy>;
+  using Content =
+      std::variant<std::shared_ptr<const Namespace>, std::shared_ptr<const Pod>,
+                   std::shared_ptr<const Service>,
+                   std::shared_ptr<const EndpointSlice>,
+                   model::PeerAuthentication,
+                   std::shared_ptr<const model::AuthorizationPolicy>,
+                   std::shared_ptr<const model::DestinationRule>,
+                   std::shared_ptr<const model::FileSet>, model::ClosingPolicy>;
 
   std::string kind;
   std::string name_space;  // empty: cluster-scoped

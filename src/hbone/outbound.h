@@ -14,14 +14,16 @@
 #include "hbone/pool.h"
 #include "hbone/relay.h"
 #include "hbone/stream_relay.h"
+#include "hbone/tls_channel.h"
 #include "io/loop.h"
 #include "policy/destination.h"
 
 namespace nodeward::hbone {
 
 // A connection that an application of the pod makes, captured. Held back
-// without a byte until its destination is known; then through a tunnel, or
-// plaintext to what is not of the mesh. What fails before bytes flow is an RST.
+// without a byte until its destination is known; then through a tunnel, under
+// TLS as a DestinationRule says, or plaintext to what is not of the mesh. What
+// fails before bytes flow is an RST.
 class Outbound final : public Member,
                        public ChannelUser,
                        public StreamRelayUser,
@@ -42,22 +44,28 @@ class Outbound final : public Member,
     kWaiting,  // for the destination or the certificate to be known
     kSeeking,  // for a tunnel
     kAsking,   // for the answer to the CONNECT
-    kDialing,  // plaintext: for the connect
+    kDialing,  // no tunnel: for the connect, and the TLS handshake
     kRelaying,
     kOver,
   };
 
   void Start(base::Fd fd);
-  policy::Route RouteTo(const base::Endpoint& destination) const;
+  policy::Route RouteAgain() const;
   void Decide();
   // Waits for what `missing` says, for `limit` since the beginning.
   void Wait(absl::Duration limit, observe::Outcome outcome,
             std::string missing);
   void SeekTunnel();
   void Dial();
+  // The channel to the destination, not connected yet; null: what there is not
+  // has been told, and this is over.
+  std::unique_ptr<Channel> MakeUpstream();
+  void OnUpstreamBroken();
+  // False: not yet, or this is over.
+  bool ShakeHands();
   void Relaying();
   void JudgeTunnel();
-  void JudgePlaintext();
+  void JudgeDirect();
 
   void OnChannel() override;
   void OnTunnel(ClientTunnel* tunnel) override;
@@ -73,11 +81,12 @@ class Outbound final : public Member,
   State state_ = State::kWaiting;
   FlowRecord record_;
   TcpChannel application_;
-  std::optional<StreamRelay> stream_;     // kTunnel
-  std::unique_ptr<TcpChannel> upstream_;  // kPlaintext
-  std::optional<Relay> relay_;            // kPlaintext
-  ClientTunnel* tunnel_ = nullptr;        // holds our stream
-  ClientTunnel* sought_ = nullptr;        // is being set up for us
+  std::optional<StreamRelay> stream_;  // kTunnel
+  std::unique_ptr<Channel> upstream_;  // kPlaintext, kOriginate
+  TlsChannel* tls_ = nullptr;          // upstream_ with kOriginate
+  std::optional<Relay> relay_;         // with upstream_
+  ClientTunnel* tunnel_ = nullptr;     // holds our stream
+  ClientTunnel* sought_ = nullptr;     // is being set up for us
   policy::Route route_;
   base::Endpoint destination_;
   const uint64_t pick_;

@@ -26,6 +26,9 @@ struct ServicePort {
   bool no_sniff_wait = false;
   // The ready endpoints only, IPv4 before IPv6.
   std::vector<ServiceEndpoint> ready;
+  // Of headless services only: endpoints that are not ready. Nobody is sent
+  // there, but clients may know their addresses and connect all the same.
+  std::vector<ServiceEndpoint> unready = {};
 };
 
 struct Service {

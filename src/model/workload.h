@@ -9,6 +9,7 @@
 #include "base/ip.h"
 #include "model/identity.h"
 #include "model/protocol.h"
+#include "model/volume.h"
 
 namespace nodeward::model {
 
@@ -69,6 +70,7 @@ struct Workload {
   // (httpGet, tcpSocket, grpc), names resolved.
   std::vector<uint16_t> probe_ports;
   std::string netns_path;  // annotation nodeward.io/netns; may be empty
+  std::vector<ProxyMount> proxy_mounts;
 
   // In the mesh: it must be reached through a tunnel, and if it is local it is
   // to be captured.

@@ -49,7 +49,7 @@ class RouteToTest : public ::testing::Test {
 
   Route To(const char* destination, bool held = false, uint64_t pick = 0) {
     snapshot_.Finish();
-    return RouteTo(snapshot_, At(destination), held, pick);
+    return RouteTo(snapshot_, client_.get(), At(destination), held, pick);
   }
 
   void Disable(uint16_t port) {
@@ -69,6 +69,7 @@ class RouteToTest : public ::testing::Test {
   }
 
   model::Snapshot snapshot_;
+  std::shared_ptr<model::Workload> client_;
 };
 
 TEST_F(RouteToTest, AMeshPodIsReachedThroughATunnel) {
