@@ -34,7 +34,9 @@ std::optional<kernel::Destination> DestinationOf(
   // The ports that the service does not have are refused, too.
   kernel::Destination destination = Refused();
   if (!any_ready) return destination;
-  if (!ServedByMesh(service) && !snapshot.IsSecuredByRule(service)) {
+  // Nobody but the agent knows the addresses of a ServiceEntry.
+  if (!ServedByMesh(service) && !snapshot.IsSecuredByRule(service) &&
+      service.host.empty()) {
     return std::nullopt;
   }
   for (const model::ServicePort& port : service.ports) {

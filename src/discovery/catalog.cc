@@ -37,6 +37,7 @@ struct Collected {
   Entries<PeerAuthentication> policies;
   Entries<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
   Entries<std::shared_ptr<const model::DestinationRule>> rules;
+  Entries<std::shared_ptr<const ServiceEntry>> service_entries;
   Entries<std::shared_ptr<const model::FileSet>> config_maps;
   Entries<std::shared_ptr<const model::FileSet>> secrets;
   std::vector<model::ClosingPolicy> closing;
@@ -103,6 +104,8 @@ Collected Collect(const std::map<std::string, Manifest>& files,
                   &content)) ||
           add(&all.rules, get_if<std::shared_ptr<const model::DestinationRule>>(
                               &content)) ||
+          add(&all.service_entries,
+              get_if<std::shared_ptr<const ServiceEntry>>(&content)) ||
           add(object.kind == "Secret" ? &all.secrets : &all.config_maps,
               get_if<std::shared_ptr<const model::FileSet>>(&content))) {
         continue;
@@ -119,6 +122,7 @@ Collected Collect(const std::map<std::string, Manifest>& files,
   SortAndUnify(&all.policies, problems);
   SortAndUnify(&all.authorization, problems);
   SortAndUnify(&all.rules, problems);
+  SortAndUnify(&all.service_entries, problems);
   SortAndUnify(&all.config_maps, problems);
   SortAndUnify(&all.secrets, problems);
   return all;
@@ -169,6 +173,36 @@ void ReportSharedVirtualAddresses(
           ProblemOf(*entry.object, *entry.file,
                     base::StrCat("/spec/clusterIP: ", ip.ToString(),
                                  " belongs to ", owner->second->Title())));
+    }
+  }
+}
+
+// Behind the cluster's own services, with the workloads that are known.
+void AddServiceEntries(
+    const Entries<std::shared_ptr<const ServiceEntry>>& entries,
+    Snapshot* snapshot) {
+  if (entries.empty()) return;
+  absl::flat_hash_map<base::IpAddress, std::shared_ptr<const model::Workload>>
+      live;
+  for (const auto& workload : snapshot->workloads) {
+    if (workload->membership == model::Membership::kHostNetwork ||
+        workload->membership == model::Membership::kTerminal) {
+      continue;
+    }
+    for (const base::IpAddress& ip : workload->ips) live[ip] = workload;
+  }
+  for (const auto& entry : entries) {
+    for (const model::Service& each : (*entry.content)->services) {
+      auto service = std::make_shared<model::Service>(each);
+      for (model::ServicePort& port : service->ports) {
+        for (model::ServiceEndpoint& endpoint : port.ready) {
+          const auto found = live.find(endpoint.address.address);
+          if (found == live.end()) continue;
+          endpoint.workload = found->second;
+          endpoint.node = found->second->node;
+        }
+      }
+      snapshot->services.push_back(std::move(service));
     }
   }
 }
@@ -243,6 +277,7 @@ std::shared_ptr<const model::Workload> Catalog::BuildWorkload(
   workload->membership = enrolment.membership;
   workload->membership_reason = enrolment.reason;
   workload->opted_in = enrolment.opted_in;
+  workload->requires_mtls = name_space != nullptr && name_space->requires_mtls;
   if (conflicting) {
     workload->membership = model::Membership::kConflict;
     workload->membership_reason = "another live pod has one of its addresses";
@@ -293,6 +328,7 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   for (const Service* service : services) {
     snapshot->services.push_back(resolver.Resolve(*service));
   }
+  AddServiceEntries(all.service_entries, snapshot.get());
   ReportSharedVirtualAddresses(all.services, &snapshot->problems);
 
   for (const auto& entry : all.policies) {

@@ -70,6 +70,7 @@ std::shared_ptr<const model::Service> EndpointResolver::Resolve(
   result->name = service.name;
   result->name_space = service.name_space;
   result->cluster_ips = service.cluster_ips;
+  result->local_only = service.local_only;
   result->ports.reserve(service.ports.size());
   for (const Service::Port& port : service.ports) {
     result->ports.push_back({port.name,
@@ -108,9 +109,10 @@ void EndpointResolver::FromSlices(
         for (const base::IpAddress& ip : endpoint.addresses) {
           const auto found = by_ip_.find(ip);
           if (found == by_ip_.end()) {
-            list.push_back({{ip, from.port}, nullptr});
+            list.push_back({{ip, from.port}, nullptr, endpoint.node});
           } else if (CanServe(**found->second)) {
-            list.push_back({{ip, from.port}, *found->second});
+            list.push_back(
+                {{ip, from.port}, *found->second, (*found->second)->node});
           }
         }
       }
@@ -134,7 +136,7 @@ void EndpointResolver::FromSelector(const Service& service,
         if (!ServesFamily(*result, ip)) continue;
         model::ServicePort& port = result->ports[i];
         (ready ? port.ready : port.unready)
-            .push_back({{ip, target}, *workload});
+            .push_back({{ip, target}, *workload, (*workload)->node});
       }
     }
   }

@@ -17,6 +17,7 @@
 #include "discovery/pod.h"
 #include "discovery/security.h"
 #include "discovery/service.h"
+#include "discovery/service_entry.h"
 
 namespace nodeward::discovery {
 namespace {
@@ -38,13 +39,17 @@ bool IsFileSet(std::string_view kind) {
   return kind == "ConfigMap" || kind == "Secret";
 }
 
+bool IsNetworking(std::string_view kind) {
+  return kind == "DestinationRule" || kind == "ServiceEntry";
+}
+
 // Which group and versions a kind that we read has.
 bool IsKnown(std::string_view kind, std::string_view version) {
   if (kind == "Namespace" || kind == "Pod" || kind == "Service" ||
       IsFileSet(kind)) {
     return version == "v1";
   }
-  if (kind == "DestinationRule") {
+  if (IsNetworking(kind)) {
     return version == "networking.istio.io/v1" ||
            version == "networking.istio.io/v1beta1" ||
            version == "networking.istio.io/v1alpha3";
@@ -55,8 +60,8 @@ bool IsKnown(std::string_view kind, std::string_view version) {
 }
 
 bool OfKnownKind(std::string_view kind) {
-  return IsKnown(kind, "v1") || kind == "EndpointSlice" ||
-         kind == "DestinationRule" || IsSecurityKind(kind);
+  return IsKnown(kind, "v1") || kind == "EndpointSlice" || IsNetworking(kind) ||
+         IsSecurityKind(kind);
 }
 
 class Reader {
@@ -227,7 +232,7 @@ void Reader::ReadValue(const base::Json& value, const Place& place,
     ReportUnknown(value, place,
                   base::StrCat("apiVersion ", version,
                                " is not known; use security.istio.io/v1"));
-  } else if (kind == "DestinationRule" && version.starts_with(kNetworkGroup)) {
+  } else if (IsNetworking(kind) && version.starts_with(kNetworkGroup)) {
     ReportUnknown(value, place,
                   base::StrCat("apiVersion ", version,
                                " is not known; use networking.istio.io/v1"));
@@ -277,7 +282,8 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
                                     const Metadata& metadata, int line) {
   if (kind == "Namespace") {
     return std::make_shared<const Namespace>(
-        Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true)});
+        Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true),
+                  ReadRequiresMtls(root["metadata"]["labels"])});
   }
   if (kind == "Pod") {
     return std::make_shared<const Pod>(
@@ -291,6 +297,10 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
         ReadEndpointSlice(root, metadata));
   }
   if (IsFileSet(kind)) return ReadFileSet(root, metadata, kind);
+  if (kind == "ServiceEntry") {
+    return std::make_shared<const ServiceEntry>(
+        ReadServiceEntry(root, metadata));
+  }
   if (kind == "DestinationRule") {
     auto rule = std::make_shared<model::DestinationRule>(
         ReadDestinationRule(root, metadata));

@@ -32,6 +32,7 @@ struct OptIn {
 struct Namespace {
   std::string name;
   OptIn opt_in;
+  bool requires_mtls = false;  // nodeward.io/outbound=require-mtls
 
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };
@@ -61,6 +62,7 @@ struct Service {
   std::vector<base::IpAddress> cluster_ips;
   model::Labels selector;  // empty: endpoints come from slices only
   bool publish_not_ready = false;
+  bool local_only = false;  // internalTrafficPolicy: Local
   std::vector<Port> ports;
 };
 
@@ -72,11 +74,16 @@ struct EndpointSlice {
   struct Endpoint {
     std::vector<base::IpAddress> addresses;
     bool ready = true;
+    std::string node;
   };
   std::string name_space;
   std::string service;
   std::vector<Port> ports;
   std::vector<Endpoint> endpoints;
+};
+
+struct ServiceEntry {
+  std::vector<model::Service> services;  // one for each host
 };
 
 // One object of the source. Immutable once read; shared, so that what did not
@@ -89,6 +96,7 @@ struct Object {
                    model::PeerAuthentication,
                    std::shared_ptr<const model::AuthorizationPolicy>,
                    std::shared_ptr<const model::DestinationRule>,
+                   std::shared_ptr<const ServiceEntry>,
                    std::shared_ptr<const model::FileSet>, model::ClosingPolicy>;
 
   std::string kind;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hbone/outbound.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -18,6 +19,10 @@ using observe::Security;
 
 // How long a connection waits for its pod's first certificate.
 constexpr absl::Duration kCredentialWait = absl::Seconds(5);
+// What an agent answers whose application refuses the connection.
+constexpr int kUnavailable = 503;
+// How many endpoints of a service are asked for one connection.
+constexpr size_t kMaxEndpoints = 8;
 
 }  // namespace
 
@@ -66,9 +71,9 @@ void Outbound::Decide() {
     return Wait(worker_->options().hold, Outcome::kNoRoute,
                 "the pod itself is not known yet");
   }
-  route_ = policy::RouteTo(worker_->mesh()->snapshot(), pod_->workload().get(),
-                           destination_,
-                           worker_->InMeshCidrs(destination_.address), pick_);
+  route_ = policy::RouteTo(
+      worker_->mesh()->snapshot(), pod_->workload().get(), destination_,
+      worker_->InMeshCidrs(destination_.address), pick_, tried_);
   if (route_.kind == policy::Route::Kind::kPlaintext &&
       route_.service != nullptr && route_.workload == nullptr) {
     // An EndpointSlice may name a pod of the mesh before the pod is known.
@@ -76,6 +81,10 @@ void Outbound::Decide() {
     route_ = RouteAgain();
     route_.service = std::move(service);
   }
+  Proceed();
+}
+
+void Outbound::Proceed() {
   observe::Flow& flow = record_.flow();
   flow.source_workload = pod_->workload();
   flow.upstream = route_.address;
@@ -129,9 +138,33 @@ void Outbound::SeekTunnel() {
   key.destination = route_.address.address;
   key.peer = route_.workload->identity;
   key.destination_uid = route_.workload->uid;
+  // It may call back at once, and this begin to seek another.
+  const int mine = ++seeking_;
   ClientTunnel* const waits_for =
       worker_->pool().Seek(pod_, std::move(key), std::move(context), this);
-  if (state_ == State::kSeeking) sought_ = waits_for;
+  if (state_ == State::kSeeking && mine == seeking_) sought_ = waits_for;
+}
+
+bool Outbound::TryAnother() {
+  if (worker_->mesh() == nullptr || pod_->workload() == nullptr) return false;
+  tried_.push_back(route_.address);
+  if (tried_.size() >= kMaxEndpoints) return false;
+  policy::Route next = policy::RouteTo(
+      worker_->mesh()->snapshot(), pod_->workload().get(), destination_,
+      worker_->InMeshCidrs(destination_.address), pick_, tried_);
+  if (next.kind == policy::Route::Kind::kRefuse ||
+      std::find(tried_.begin(), tried_.end(), next.address) != tried_.end()) {
+    return false;
+  }
+  LeaveTunnel();
+  deadline_.Cancel();
+  tls_ = nullptr;
+  if (upstream_ != nullptr) {
+    upstream_->Close();
+    closed_.push_back(std::move(upstream_));
+  }
+  Decide();
+  return true;
 }
 
 void Outbound::OnTunnel(ClientTunnel* tunnel) {
@@ -163,11 +196,13 @@ void Outbound::OnTunnel(ClientTunnel* tunnel) {
 
 void Outbound::OnNoTunnel(Outcome outcome, std::string detail) {
   sought_ = nullptr;
+  if (outcome == Outcome::kUpstreamRefused && TryAnother()) return;
   Finish(outcome, std::move(detail), true);
 }
 
 void Outbound::OnStreamResponse(int status) {
   if (status != 200) {
+    if (status == kUnavailable && TryAnother()) return;
     return Finish(Outcome::kTunnelRefused,
                   base::StrCat("the peer answered CONNECT ",
                                route_.address.ToString(), " with ", status),
@@ -203,7 +238,9 @@ std::unique_ptr<Channel> Outbound::MakeUpstream() {
     why = "no TLS context could be made";
     context = worker_->contexts().FindOriginating(
         entry->material, {{.sni = route_.server_name,
-                           .names = tls.subject_alt_names,
+                           .names = tls.subject_alt_names.empty()
+                                        ? route_.service->subject_alt_names
+                                        : tls.subject_alt_names,
                            .anybody = tls.insecure_skip_verify},
                           h2});
   }
@@ -233,6 +270,7 @@ void Outbound::Dial() {
     status = upstream_->Open(*std::move(fd), true);
   }
   if (!status.ok()) {
+    if (TryAnother()) return;
     return Finish(Outcome::kUpstreamRefused, std::string(status.message()),
                   true);
   }
@@ -285,6 +323,7 @@ bool Outbound::ShakeHands() {
 void Outbound::OnUpstreamBroken() {
   const bool late =
       upstream_->error().code() == absl::StatusCode::kDeadlineExceeded;
+  if (!late && TryAnother()) return;
   Finish(late ? Outcome::kUpstreamTimeout : Outcome::kUpstreamRefused,
          std::string(upstream_->error().message()), true);
 }
@@ -399,7 +438,7 @@ void Outbound::JudgeDirect() {
                     true);
     case policy::Route::Kind::kRefuse:
       // A pod that is ending serves what it has begun; a rule forbids.
-      if (now.rule == nullptr || originates) return;
+      if (!now.forbidden || (originates && now.rule != nullptr)) return;
       return Finish(Outcome::kPolicyChanged, now.reason, true);
     case policy::Route::Kind::kPlaintext:
     case policy::Route::Kind::kHold:

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "base/fd.h"
@@ -73,6 +74,10 @@ class Outbound final : public Member,
   void OnStreamResponse(int status) override;
   void OnRelayEnd(RelayEnd end) override;
   void OnRefusedStream();
+  // The endpoint does not take the connection: begins anew with another one of
+  // the service. False: there is none.
+  bool TryAnother();
+  void Proceed();
   void OnDeadline();
 
   void LeaveTunnel();
@@ -90,6 +95,9 @@ class Outbound final : public Member,
   policy::Route route_;
   base::Endpoint destination_;
   const uint64_t pick_;
+  std::vector<base::Endpoint> tried_;             // endpoints that refused
+  std::vector<std::unique_ptr<Channel>> closed_;  // to them; may be in a call
+  int seeking_ = 0;                               // counts SeekTunnel
   bool retried_ = false;
   io::Timer deadline_;
   observe::Outcome deadline_outcome_ = observe::Outcome::kNoRoute;

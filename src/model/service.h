@@ -17,6 +17,7 @@ struct ServiceEndpoint {
   // The workload behind the address; null when the snapshot knows none (an
   // EndpointSlice with foreign addresses).
   std::shared_ptr<const Workload> workload;
+  std::string node = {};  // where it runs; empty: not known
 };
 
 struct ServicePort {
@@ -34,7 +35,12 @@ struct ServicePort {
 struct Service {
   std::string name;
   std::string name_space;
+  std::string host = {};  // of a ServiceEntry; empty: as Hostname() makes it
   std::vector<base::IpAddress> cluster_ips;  // empty: headless
+  // Of a ServiceEntry: who its servers are, unless a rule says otherwise.
+  std::vector<std::string> subject_alt_names = {};
+  // internalTrafficPolicy Local: clients are sent to endpoints of their node.
+  bool local_only = false;
   std::vector<ServicePort> ports;
 
   const ServicePort* FindPort(uint16_t port) const;

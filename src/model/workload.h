@@ -64,6 +64,8 @@ struct Workload {
   // membership says why it is not in the mesh for now: such a pod must not be
   // opened to plaintext while it lives.
   bool opted_in = false;
+  // Its namespace wants no plaintext from it to anybody in the mesh.
+  bool requires_mtls = false;
   bool ready = true;
   std::vector<ContainerPort> ports;
   // Ports of liveness, readiness and startup probes and of lifecycle hooks

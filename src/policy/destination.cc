@@ -2,6 +2,7 @@
 #include "policy/destination.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "policy/authn.h"
@@ -35,7 +36,8 @@ struct Through {
 // spoken, the service's.
 std::string ServerName(const model::ClientTls& tls, const Through& through) {
   if (!tls.sni.empty()) return tls.sni;
-  if (!tls.subject_alt_names.empty() || tls.insecure_skip_verify ||
+  if (!tls.subject_alt_names.empty() ||
+      !through.service->subject_alt_names.empty() || tls.insecure_skip_verify ||
       !IsHttp(through.port->protocol)) {
     return "";
   }
@@ -49,6 +51,7 @@ void FollowRule(const Through& through, model::MtlsMode mode, Route* route) {
   const model::DestinationRule& rule = *route->rule;
   const auto refuse = [&](std::string_view why) {
     route->kind = Route::Kind::kRefuse;
+    route->forbidden = true;
     route->reason =
         base::StrCat("DestinationRule ", rule.QualifiedName(), " ", why);
   };
@@ -79,6 +82,26 @@ void FollowRule(const Through& through, model::MtlsMode mode, Route* route) {
   route->server_name = ServerName(tls, through);
 }
 
+// What `route` becomes for a client whose namespace wants mutual TLS with
+// whoever is in the mesh.
+Route Require(Route route) {
+  if (route.kind != Route::Kind::kPlaintext &&
+      route.kind != Route::Kind::kOriginate) {
+    return route;
+  }
+  if (route.workload == nullptr || !route.workload->in_mesh()) return route;
+  route.kind = Route::Kind::kRefuse;
+  route.forbidden = true;
+  route.reason = base::StrCat(
+      "the namespace says nodeward.io/outbound=require-mtls, but ",
+      route.workload->QualifiedName(), " would get ",
+      route.rule == nullptr
+          ? "plaintext (its mode is DISABLE)"
+          : base::StrCat("no mutual TLS of the mesh (DestinationRule ",
+                         route.rule->QualifiedName(), ")"));
+  return route;
+}
+
 // How `workload` (null: nothing is known of it) is to be spoken to.
 Route ToPod(const model::Snapshot& snapshot, const model::Workload* client,
             const Through& through, const base::Endpoint& address,
@@ -100,14 +123,18 @@ Route ToPod(const model::Snapshot& snapshot, const model::Workload* client,
   }
   route.workload = std::move(workload);
   route.service = through.service;
-  if (client == nullptr || through.port == nullptr) return route;
-  auto rule = FindDestinationRule(snapshot, *client, *through.service);
-  if (rule == nullptr) return route;
-  route.tls = rule->TlsFor(through.port->port);
-  if (route.tls == nullptr && rule->broken.empty()) return route;
-  route.rule = std::move(rule);
-  FollowRule(through, mode, &route);
-  return route;
+  if (client == nullptr) return route;
+  auto rule = through.port == nullptr
+                  ? nullptr
+                  : FindDestinationRule(snapshot, *client, *through.service);
+  if (rule != nullptr) {
+    route.tls = rule->TlsFor(through.port->port);
+    if (route.tls != nullptr || !rule->broken.empty()) {
+      route.rule = std::move(rule);
+      FollowRule(through, mode, &route);
+    }
+  }
+  return client->requires_mtls ? Require(std::move(route)) : route;
 }
 
 // Addresses at which nobody may be spoken to, whoever is asked for there.
@@ -126,22 +153,35 @@ std::string Barred(const model::Snapshot& snapshot,
   return "";
 }
 
-// One of the ready endpoints, if it can be of the family that was asked for:
-// what the client sees of its peer then stays of that family.
-const model::ServiceEndpoint& Pick(
-    const std::vector<model::ServiceEndpoint>& ready, bool v4, uint64_t pick) {
-  const auto middle = std::partition_point(
-      ready.begin(), ready.end(),
-      [](const auto& each) { return each.address.address.is_v4(); });
-  const auto first = v4 ? ready.begin() : middle;
-  const size_t count = v4 ? middle - ready.begin() : ready.end() - middle;
-  return count == 0 ? ready[pick % ready.size()] : first[pick % count];
+// One of `ready` that is not among `tried`, of the family that was asked for if
+// there is one: what the client sees of its peer then stays of that family.
+// `node`: nothing but what runs there; null: wherever. Null: there is none.
+const model::ServiceEndpoint* Pick(
+    const std::vector<model::ServiceEndpoint>& ready, bool v4, uint64_t pick,
+    const std::string* node, const std::vector<base::Endpoint>& tried) {
+  const auto usable = [&](const model::ServiceEndpoint& each) {
+    return (node == nullptr || each.node == *node) &&
+           std::find(tried.begin(), tried.end(), each.address) == tried.end();
+  };
+  for (const bool family : {v4, !v4}) {
+    const auto fits = [&](const model::ServiceEndpoint& each) {
+      return each.address.address.is_v4() == family && usable(each);
+    };
+    const auto count =
+        static_cast<uint64_t>(std::count_if(ready.begin(), ready.end(), fits));
+    if (count == 0) continue;
+    uint64_t skip = pick % count;
+    for (const model::ServiceEndpoint& each : ready) {
+      if (fits(each) && skip-- == 0) return &each;
+    }
+  }
+  return nullptr;
 }
 
 Route ToService(const model::Snapshot& snapshot, const model::Workload* client,
                 const base::Endpoint& destination,
                 const std::shared_ptr<const model::Service>& service,
-                uint64_t pick) {
+                uint64_t pick, const std::vector<base::Endpoint>& tried) {
   const auto refuse = [&](std::string_view what) {
     Route route = Refuse(destination,
                          base::StrCat("service ", service->name_space, "/",
@@ -152,8 +192,16 @@ Route ToService(const model::Snapshot& snapshot, const model::Workload* client,
   const model::ServicePort* const port = service->FindPort(destination.port);
   if (port == nullptr) return refuse(" has no port ");
   if (port->ready.empty()) return refuse(" has no ready endpoint for port ");
-  const model::ServiceEndpoint& endpoint =
-      Pick(port->ready, destination.address.is_v4(), pick);
+  const bool local = service->local_only && client != nullptr;
+  const model::ServiceEndpoint* const picked =
+      Pick(port->ready, destination.address.is_v4(), pick,
+           local ? &client->node : nullptr, tried);
+  if (picked == nullptr) {
+    return refuse(!tried.empty() ? " has no other ready endpoint for port "
+                                 : " has no ready endpoint on this node "
+                                   "(internalTrafficPolicy Local) for port ");
+  }
+  const model::ServiceEndpoint& endpoint = *picked;
   std::string barred = Barred(snapshot, endpoint.address.address);
   if (barred.empty()) {
     return ToPod(snapshot, client, {service, port}, endpoint.address,
@@ -202,10 +250,12 @@ Route ToAddress(const model::Snapshot& snapshot, const model::Workload* client,
 }  // namespace
 
 Route RouteTo(const model::Snapshot& snapshot, const model::Workload* client,
-              const base::Endpoint& destination, bool held, uint64_t pick) {
+              const base::Endpoint& destination, bool held, uint64_t pick,
+              const std::vector<base::Endpoint>& tried) {
   const auto service = snapshot.service_by_ip.find(destination.address);
   if (service != snapshot.service_by_ip.end()) {
-    return ToService(snapshot, client, destination, service->second, pick);
+    return ToService(snapshot, client, destination, service->second, pick,
+                     tried);
   }
   return ToAddress(snapshot, client, ThroughHeadless(snapshot, destination),
                    destination, held);

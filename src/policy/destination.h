@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/ip.h"
 #include "model/snapshot.h"
@@ -26,7 +27,9 @@ struct Route {
   std::shared_ptr<const model::Workload> workload;  // kTunnel; else may be null
   // Null: neither a VIP nor an endpoint of a headless service was asked for.
   std::shared_ptr<const model::Service> service;
-  std::string reason;  // kRefuse, kHold
+  std::string reason;      // kRefuse, kHold
+  bool forbidden = false;  // kRefuse by what somebody wrote, not by what is
+                           // there: what is open must be closed, too
   // The DestinationRule that decided; null: none did. Then `tls` is its part
   // for this port (null when it is broken), and with kOriginate `server_name`
   // is who the server must be; empty: anybody with the right CA.
@@ -36,13 +39,16 @@ struct Route {
 };
 
 // `client`: the pod that makes it; null: nobody whose rules are known.
+// `tried`: endpoints of the service that have failed it already, in any order;
+// when there is no other, the route is kRefuse.
 // `pick` chooses among the ready endpoints (any number; taken modulo their
 // count), so that the decision stays pure. `held` tells whether `destination`
 // lies inside meshCIDRs. A kPlaintext route through a service with a null
 // `workload` leads to an address that the snapshot does not know: whoever has
 // meshCIDRs asks again for that address.
 Route RouteTo(const model::Snapshot& snapshot, const model::Workload* client,
-              const base::Endpoint& destination, bool held, uint64_t pick);
+              const base::Endpoint& destination, bool held, uint64_t pick,
+              const std::vector<base::Endpoint>& tried = {});
 
 // How a connection made to `destination`, which RouteTo once led to `address`,
 // would go there now.

@@ -185,5 +185,62 @@ TEST_F(RouteToTest, TakesTheOtherFamilyRatherThanNone) {
   EXPECT_EQ(To("10.96.0.1:8000", false, 3).address, At("[fd00::1]:80"));
 }
 
+TEST_F(RouteToTest, AnotherEndpointThanThoseTried) {
+  const auto a = AddPod("a", {"10.0.0.1"}, Membership::kEnabled);
+  const auto b = AddPod("b", {"10.0.0.2"}, Membership::kEnabled);
+  AddService({"10.96.0.1"}, {{At("10.0.0.1:80"), a}, {At("10.0.0.2:80"), b}});
+  snapshot_.Finish();
+  std::vector<base::Endpoint> tried;
+  const auto again = [&](uint64_t pick) {
+    return RouteTo(snapshot_, nullptr, At("10.96.0.1:8000"), false, pick,
+                   tried);
+  };
+  const Route first = again(1);
+  tried = {first.address};
+  for (uint64_t pick = 0; pick < 3; ++pick) {
+    EXPECT_EQ(again(pick).kind, Kind::kTunnel);
+    EXPECT_NE(again(pick).address, first.address);
+  }
+  tried.push_back(again(0).address);
+  EXPECT_EQ(again(0).kind, Kind::kRefuse);
+  EXPECT_THAT(again(0).reason, HasSubstr("no other ready endpoint"));
+}
+
+TEST_F(RouteToTest, LocalServicesLeadToTheClientsNode) {
+  const auto a = AddPod("a", {"10.0.0.1"}, Membership::kEnabled);
+  const auto b = AddPod("b", {"10.0.0.2"}, Membership::kEnabled);
+  const auto service = AddService(
+      {"10.96.0.1"},
+      {{At("10.0.0.1:80"), a, "here"}, {At("10.0.0.2:80"), b, "there"}});
+  client_ = std::make_shared<model::Workload>();
+  client_->node = "there";
+  service->local_only = true;
+  for (uint64_t pick = 0; pick < 4; ++pick) {
+    EXPECT_EQ(To("10.96.0.1:8000", false, pick).address, At("10.0.0.2:80"));
+  }
+  client_->node = "elsewhere";
+  EXPECT_EQ(To("10.96.0.1:8000").kind, Kind::kRefuse);
+  EXPECT_THAT(To("10.96.0.1:8000").reason, HasSubstr("internalTrafficPolicy"));
+  service->local_only = false;
+  EXPECT_EQ(To("10.96.0.1:8000").kind, Kind::kTunnel);
+}
+
+TEST_F(RouteToTest, WhoRequiresMutualTlsSendsTheMeshNothingElse) {
+  AddPod("a", {"10.0.0.1"}, Membership::kEnabled);
+  AddPod("b", {"10.0.0.2"}, Membership::kNotOptedIn);
+  client_ = std::make_shared<model::Workload>();
+  client_->requires_mtls = true;
+  EXPECT_EQ(To("10.0.0.1:80").kind, Kind::kTunnel);
+  EXPECT_EQ(To("10.0.0.2:80").kind, Kind::kPlaintext);
+  EXPECT_EQ(To("192.0.2.1:80").kind, Kind::kPlaintext);
+  Disable(80);
+  const Route refused = To("10.0.0.1:80");
+  EXPECT_EQ(refused.kind, Kind::kRefuse);
+  EXPECT_TRUE(refused.forbidden);
+  EXPECT_THAT(refused.reason, HasSubstr("require-mtls"));
+  client_->requires_mtls = false;
+  EXPECT_EQ(To("10.0.0.1:80").kind, Kind::kPlaintext);
+}
+
 }  // namespace
 }  // namespace nodeward::policy
