@@ -35,7 +35,8 @@ Status ErrorAt(int line, int column, std::string_view reason) {
 // only way to stop that parser.
 class Reader : public YAML::EventHandler {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  Reader(std::string_view text, const std::function<void(YamlDocument)>& each)
+      : text_(text), each_(each) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // Where a document cannot go on, yaml-cpp begins another one instead of
@@ -52,7 +53,7 @@ class Reader : public YAML::EventHandler {
   void OnDocumentEnd() override {
     YamlDocument document = std::move(*tree_).Take();
     tree_.reset();
-    if (!document.value.is_null()) documents.push_back(std::move(document));
+    if (!document.value.is_null()) each_(std::move(document));
   }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -97,8 +98,6 @@ class Reader : public YAML::EventHandler {
 
   void OnSequenceEnd() override { Close(); }
   void OnMapEnd() override { Close(); }
-
-  std::vector<YamlDocument> documents;
 
  private:
   struct OpenContainer {
@@ -184,15 +183,17 @@ class Reader : public YAML::EventHandler {
   std::vector<OpenContainer> open_;
   absl::flat_hash_map<YAML::anchor_t, TreeBuilder::Subtree> anchors_;
   size_t repeated_ = 0;
+  const std::function<void(YamlDocument)>& each_;
 };
 
-StatusOr<std::vector<YamlDocument>> ReadYaml(std::string_view text) {
+Status ReadYaml(std::string_view text,
+                const std::function<void(YamlDocument)>& each) {
   // With the mark of a document's end yaml-cpp notices a quotation that never
   // ends; at the mere end of the text it does not.
   std::string marked(text);
   if (!marked.ends_with('\n')) marked += '\n';
   marked += "...\n";
-  Reader reader(marked);
+  Reader reader(marked, each);
   try {
     std::istringstream stream(marked);
     YAML::Parser parser(stream);
@@ -203,7 +204,7 @@ StatusOr<std::vector<YamlDocument>> ReadYaml(std::string_view text) {
   } catch (const std::exception& error) {
     return absl::InternalError(StrCat("line 1, column 1: ", error.what()));
   }
-  return std::move(reader.documents);
+  return OkStatus();
 }
 
 }  // namespace
@@ -226,6 +227,16 @@ bool StartsYamlDocument(std::string_view text) {
 }
 
 StatusOr<std::vector<YamlDocument>> ParseYaml(std::string_view text) {
+  std::vector<YamlDocument> documents;
+  const Status status = ParseYaml(text, [&](YamlDocument document) {
+    documents.push_back(std::move(document));
+  });
+  if (!status.ok()) return status;
+  return documents;
+}
+
+Status ParseYaml(std::string_view text,
+                 const std::function<void(YamlDocument)>& each) {
   // yaml-cpp takes 0x04 for the end of the text and passes any byte on.
   if (const auto flaw = FindBadCharacter(text)) {
     return ErrorAt(flaw->line, flaw->column, flaw->reason);
@@ -238,12 +249,11 @@ StatusOr<std::vector<YamlDocument>> ParseYaml(std::string_view text) {
   if (first != std::string_view::npos && text[first] == '{') {
     // Nearly all JSON is YAML too, but not its escapes and tabs.
     if (auto document = ParseJsonTree(text); document.ok()) {
-      std::vector<YamlDocument> documents;
-      documents.push_back(*std::move(document));
-      return documents;
+      each(*std::move(document));
+      return OkStatus();
     }
   }
-  return ReadYaml(text);
+  return ReadYaml(text, each);
 }
 
 }  // namespace nodeward::base

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,5 +38,10 @@ bool StartsYamlDocument(std::string_view text);
 // UTF-8 and tags other than the core ones are errors. Empty documents are left
 // out. An error reads "line L, column C: reason".
 StatusOr<std::vector<YamlDocument>> ParseYaml(std::string_view text);
+
+// The same, a document at a time, so that not all are in memory at once: `each`
+// gets every document that ends before an error.
+Status ParseYaml(std::string_view text,
+                 const std::function<void(YamlDocument)>& each);
 
 }  // namespace nodeward::base

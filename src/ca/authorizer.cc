@@ -78,11 +78,11 @@ base::StatusOr<std::string> Authorizer::NodeOf(const Caller& caller,
     return Deny(base::StrCat("the caller's pod ", pod->QualifiedName(),
                              " has another UID than the token"));
   }
-  if (pod->identity.service_account != caller.service_account) {
+  if (pod->identity->service_account != caller.service_account) {
     return Deny(base::StrCat("the caller's pod ", pod->QualifiedName(),
                              " has another ServiceAccount than the token"));
   }
-  if (pod->node.empty()) {
+  if (pod->node->empty()) {
     return Deny(base::StrCat("the caller's pod ", pod->QualifiedName(),
                              " is on no node"));
   }

@@ -228,7 +228,7 @@ void NodeEnroller::ForgetStrangers() {
   if (strangers.empty()) return;
   std::vector<std::string> paths;
   for (const auto& workload : snapshot_->workloads) {
-    if (!workload->netns_path.empty()) paths.push_back(workload->netns_path);
+    if (!workload->netns_path->empty()) paths.push_back(workload->netns_path);
   }
   RemoveSteeringFrom(*node_.home, strangers, paths);
 }
@@ -242,7 +242,7 @@ absl::flat_hash_map<std::string, uint64_t> NodeEnroller::Counters() const {
 NodeEnroller::Wanted NodeEnroller::WantedOf(const Pod& pod) {
   if (pod.workload == nullptr) return Wanted::kNothing;
   const model::Workload& workload = *pod.workload;
-  const bool placed = !workload.ips.empty() && !workload.netns_path.empty();
+  const bool placed = !workload.ips.empty() && !workload.netns_path->empty();
   if (workload.in_mesh()) return placed ? Wanted::kEnrolled : Wanted::kAsIs;
   // It may still run, and must not be opened to plaintext while it does.
   return workload.opted_in && placed ? Wanted::kSealed : Wanted::kNothing;
@@ -250,7 +250,7 @@ NodeEnroller::Wanted NodeEnroller::WantedOf(const Pod& pod) {
 
 bool NodeEnroller::HasMoved(Pod& pod) const {
   if (pod.capture == nullptr) return false;
-  if (pod.workload != nullptr && !pod.workload->netns_path.empty()) {
+  if (pod.workload != nullptr && !pod.workload->netns_path->empty()) {
     pod.netns_path = pod.workload->netns_path;
   }
   return !pod.capture->netns().IsAt(pod.netns_path);
@@ -470,8 +470,8 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
   }
   const std::string membership =
       base::StrCat(model::MembershipText(workload.membership),
-                   workload.membership_reason.empty() ? "" : ": ",
-                   workload.membership_reason);
+                   workload.membership_reason->empty() ? "" : ": ",
+                   *workload.membership_reason);
   if (pod.engine == Engine::kDrains) {
     status.state = PodState::kDraining;
     status.reason = membership + "; its open connections end";

@@ -31,10 +31,10 @@ using Entries = std::vector<Entry<T>>;
 
 struct Collected {
   Entries<std::shared_ptr<const Namespace>> namespaces;
-  Entries<std::shared_ptr<const Pod>> pods;
+  Entries<std::shared_ptr<Pod>> pods;
   Entries<std::shared_ptr<const Service>> services;
   Entries<std::shared_ptr<const EndpointSlice>> slices;
-  Entries<PeerAuthentication> policies;
+  Entries<std::shared_ptr<const PeerAuthentication>> policies;
   Entries<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
   Entries<std::shared_ptr<const model::DestinationRule>> rules;
   Entries<std::shared_ptr<const ServiceEntry>> service_entries;
@@ -52,7 +52,7 @@ Problem ProblemOf(const Object& object, const std::string& file,
 template <typename T>
 void SortAndUnify(Entries<T>* entries, std::vector<Problem>* problems) {
   const auto key = [](const Entry<T>& entry) {
-    return std::tie(entry.object->name_space, entry.object->name);
+    return std::tie(*entry.object->name_space, entry.object->name);
   };
   const auto less = [&](const Entry<T>& a, const Entry<T>& b) {
     return key(a) < key(b);
@@ -91,14 +91,15 @@ Collected Collect(const std::map<std::string, Manifest>& files,
       };
       const auto& content = object.content;
       using std::get_if;
-      if (add(&all.pods, get_if<std::shared_ptr<const Pod>>(&content)) ||
+      if (add(&all.pods, get_if<std::shared_ptr<Pod>>(&content)) ||
           add(&all.namespaces,
               get_if<std::shared_ptr<const Namespace>>(&content)) ||
           add(&all.services,
               get_if<std::shared_ptr<const Service>>(&content)) ||
           add(&all.slices,
               get_if<std::shared_ptr<const EndpointSlice>>(&content)) ||
-          add(&all.policies, get_if<PeerAuthentication>(&content)) ||
+          add(&all.policies,
+              get_if<std::shared_ptr<const PeerAuthentication>>(&content)) ||
           add(&all.authorization,
               get_if<std::shared_ptr<const model::AuthorizationPolicy>>(
                   &content)) ||
@@ -110,8 +111,9 @@ Collected Collect(const std::map<std::string, Manifest>& files,
               get_if<std::shared_ptr<const model::FileSet>>(&content))) {
         continue;
       }
-      if (const auto* closing = get_if<model::ClosingPolicy>(&content)) {
-        all.closing.push_back(*closing);
+      if (const auto* closing =
+              get_if<std::shared_ptr<const model::ClosingPolicy>>(&content)) {
+        all.closing.push_back(**closing);
       }
     }
   }
@@ -129,13 +131,12 @@ Collected Collect(const std::map<std::string, Manifest>& files,
 }
 
 bool ClaimsAddresses(const Pod& pod) {
-  return !pod.host_network && pod.ended.empty();
+  return !pod.host_network && pod.ended->empty();
 }
 
 // Live pods that share an address with another one.
 absl::flat_hash_set<const Pod*> FindConflicts(
-    const Entries<std::shared_ptr<const Pod>>& pods,
-    std::vector<Problem>* problems) {
+    const Entries<std::shared_ptr<Pod>>& pods, std::vector<Problem>* problems) {
   absl::flat_hash_set<const Pod*> conflicting;
   absl::flat_hash_map<base::IpAddress, size_t> owners;
   owners.reserve(pods.size());
@@ -151,7 +152,7 @@ absl::flat_hash_set<const Pod*> FindConflicts(
   for (size_t i = 0; i < pods.size(); ++i) {
     const Pod& pod = **pods[i].content;
     if (!ClaimsAddresses(pod)) continue;
-    for (const base::IpAddress& ip : pod.workload.ips) {
+    for (const base::IpAddress& ip : pod.workload->ips) {
       const auto [owner, fresh] = owners.try_emplace(ip, i);
       if (fresh) continue;
       report(pods[owner->second], pods[i], ip);
@@ -209,11 +210,14 @@ void AddServiceEntries(
 
 // Policies that an older one of the same scope keeps from counting. `policies`
 // are the finished snapshot's, `entries` tell where they stand.
-void ReportShadowed(const Entries<PeerAuthentication>& entries,
-                    Snapshot* snapshot) {
-  absl::flat_hash_map<std::string, const Entry<PeerAuthentication>*> places;
+void ReportShadowed(
+    const Entries<std::shared_ptr<const PeerAuthentication>>& entries,
+    Snapshot* snapshot) {
+  absl::flat_hash_map<std::string,
+                      const Entry<std::shared_ptr<const PeerAuthentication>>*>
+      places;
   for (const auto& entry : entries) {
-    places[entry.content->QualifiedName()] = &entry;
+    places[(*entry.content)->QualifiedName()] = &entry;
   }
   const auto report = [&](uint32_t younger, uint32_t older,
                           std::string_view what) {
@@ -252,6 +256,29 @@ void ReportShadowed(const Entries<PeerAuthentication>& entries,
   }
 }
 
+// Decides whether the pod is in the mesh.
+void Enrol(const Namespace* name_space, bool conflicting, Pod* pod) {
+  Enrolment enrolment = DecideEnrolment(*pod, name_space);
+  if (conflicting) {
+    enrolment.membership = model::Membership::kConflict;
+    enrolment.reason = "another live pod has one of its addresses";
+  }
+  const model::Workload& last = *pod->workload;
+  const bool requires_mtls = name_space != nullptr && name_space->requires_mtls;
+  if (last.membership == enrolment.membership &&
+      last.requires_mtls == requires_mtls &&
+      last.opted_in == enrolment.opted_in &&
+      last.membership_reason == enrolment.reason) {
+    return;
+  }
+  auto workload = std::make_shared<model::Workload>(last);
+  workload->membership = enrolment.membership;
+  workload->membership_reason = enrolment.reason;
+  workload->opted_in = enrolment.opted_in;
+  workload->requires_mtls = requires_mtls;
+  pod->workload = std::move(workload);
+}
+
 }  // namespace
 
 const Manifest* Catalog::Find(const std::string& file) const {
@@ -261,34 +288,6 @@ const Manifest* Catalog::Find(const std::string& file) const {
 
 void Catalog::Put(const std::string& file, Manifest manifest) {
   files_[file] = std::move(manifest);
-}
-
-std::shared_ptr<const model::Workload> Catalog::BuildWorkload(
-    const std::shared_ptr<const Pod>& pod,
-    const std::shared_ptr<const Namespace>& name_space, bool conflicting) {
-  Built& built = built_[pod.get()];
-  built.revision = revision_;
-  if (built.workload != nullptr && built.name_space == name_space &&
-      built.conflicting == conflicting) {
-    return built.workload;
-  }
-  auto workload = std::make_shared<model::Workload>(pod->workload);
-  const Enrolment enrolment = DecideEnrolment(*pod, name_space.get());
-  workload->membership = enrolment.membership;
-  workload->membership_reason = enrolment.reason;
-  workload->opted_in = enrolment.opted_in;
-  workload->requires_mtls = name_space != nullptr && name_space->requires_mtls;
-  if (conflicting) {
-    workload->membership = model::Membership::kConflict;
-    workload->membership_reason = "another live pod has one of its addresses";
-  }
-  built.pod = pod;
-  built.name_space = name_space;
-  built.conflicting = conflicting;
-  if (built.workload == nullptr || *built.workload != *workload) {
-    built.workload = std::move(workload);
-  }
-  return built.workload;
 }
 
 model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
@@ -301,22 +300,19 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   snapshot->problems = problems;
   Collected all = Collect(files_, snapshot.get());
 
-  absl::flat_hash_map<std::string_view, std::shared_ptr<const Namespace>>
-      namespaces;
+  absl::flat_hash_map<std::string_view, const Namespace*> namespaces;
   for (const auto& entry : all.namespaces) {
-    namespaces.emplace(entry.object->name, *entry.content);
+    namespaces.emplace(entry.object->name, entry.content->get());
   }
   const auto conflicting = FindConflicts(all.pods, &snapshot->problems);
   snapshot->workloads.reserve(all.pods.size());
   for (const auto& entry : all.pods) {
-    const auto found = namespaces.find(entry.object->name_space);
-    snapshot->workloads.push_back(BuildWorkload(
-        *entry.content, found == namespaces.end() ? nullptr : found->second,
-        conflicting.contains(entry.content->get())));
+    const auto found = namespaces.find(*entry.object->name_space);
+    Pod* const pod = entry.content->get();
+    Enrol(found == namespaces.end() ? nullptr : found->second,
+          conflicting.contains(pod), pod);
+    snapshot->workloads.push_back(pod->workload);
   }
-  absl::erase_if(built_, [this](const auto& item) {
-    return item.second.revision != revision_;
-  });
 
   std::vector<const Service*> services;
   for (const auto& entry : all.services) {
@@ -332,7 +328,7 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   ReportSharedVirtualAddresses(all.services, &snapshot->problems);
 
   for (const auto& entry : all.policies) {
-    snapshot->peer_authentications.push_back(*entry.content);
+    snapshot->peer_authentications.push_back(**entry.content);
   }
   for (const auto& entry : all.authorization) {
     snapshot->authorization_policies.push_back(*entry.content);

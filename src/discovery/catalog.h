@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "discovery/manifest.h"
 #include "discovery/source.h"
 #include "model/snapshot.h"
@@ -30,22 +29,8 @@ class Catalog {
   model::SnapshotPtr Build(const std::vector<model::Problem>& problems);
 
  private:
-  // A workload that was built, and what from.
-  struct Built {
-    std::shared_ptr<const Pod> pod;
-    std::shared_ptr<const Namespace> name_space;  // may be null
-    bool conflicting = false;
-    std::shared_ptr<const model::Workload> workload;
-    uint64_t revision = 0;
-  };
-
-  std::shared_ptr<const model::Workload> BuildWorkload(
-      const std::shared_ptr<const Pod>& pod,
-      const std::shared_ptr<const Namespace>& name_space, bool conflicting);
-
   const ManifestOptions options_;
   std::map<std::string, Manifest> files_;
-  absl::flat_hash_map<const Pod*, Built> built_;
   uint64_t revision_ = 0;
 };
 

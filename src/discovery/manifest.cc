@@ -100,6 +100,7 @@ class Reader {
   void ReportUnknown(const base::Json& value, const Place& place,
                      const std::string& reason);
   const Object* LastGood(const Object& object) const;
+  void KeepFromLast();
   bool KeepsLastSecurity() const;
 
   const std::string& file_;
@@ -134,21 +135,24 @@ Problem SyntaxProblem(const std::string& file, const base::Status& status,
 }
 
 void Reader::ReadText(std::string_view text) {
-  const auto documents = base::ParseYaml(text);
-  if (documents.ok()) {
+  const base::Status whole =
+      base::ParseYaml(text, [this](const base::YamlDocument& document) {
+        ReadDocument(document, 0);
+      });
+  if (whole.ok()) {
     result_.parsed = true;
-    for (const base::YamlDocument& document : *documents) {
-      ReadDocument(document, 0);
-    }
     return;
   }
+  // What comes before the flaw does not count by itself.
+  result_ = Manifest();
+  keep_unnamed_ = false;
   if (last_ == nullptr || !last_->parsed) {
-    ReadPiecewise(text, documents.status());
+    ReadPiecewise(text, whole);
     return;
   }
   result_ = *last_;
   result_.problems.clear();
-  Problem problem = SyntaxProblem(file_, documents.status(), 0);
+  Problem problem = SyntaxProblem(file_, whole, 0);
   problem.reason += "; the last good version of the file stays in force";
   result_.problems.push_back(std::move(problem));
 }
@@ -267,13 +271,14 @@ void Reader::ReportUnknown(const base::Json& value, const Place& place,
 void Reader::Close(model::ClosingPolicy closing, Problem problem) {
   problem.closes = true;
   problem.reason += kUntilMended;
-  result_.objects.push_back({closing.kind,
-                             closing.name_space,
-                             closing.name,
-                             problem.line,
-                             false,
-                             closing,
-                             {std::move(problem)}});
+  result_.objects.push_back(
+      {closing.kind,
+       closing.name_space,
+       closing.name,
+       problem.line,
+       false,
+       std::make_shared<const model::ClosingPolicy>(closing),
+       {std::move(problem)}});
 }
 
 // ---- objects ----
@@ -286,7 +291,7 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
                   ReadRequiresMtls(root["metadata"]["labels"])});
   }
   if (kind == "Pod") {
-    return std::make_shared<const Pod>(
+    return std::make_shared<Pod>(
         ReadPod(root, metadata, context_.trust_domain));
   }
   if (kind == "Service") {
@@ -309,11 +314,11 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
     return rule;
   }
   if (kind == "PeerAuthentication") {
-    model::PeerAuthentication policy =
-        ReadPeerAuthentication(root, metadata, context_.root_namespace);
-    policy.file = file_;
-    policy.line = line;
-    return policy;
+    auto policy = std::make_shared<model::PeerAuthentication>(
+        ReadPeerAuthentication(root, metadata, context_.root_namespace));
+    policy->file = file_;
+    policy->line = line;
+    return std::shared_ptr<const model::PeerAuthentication>(std::move(policy));
   }
   auto policy = std::make_shared<model::AuthorizationPolicy>(
       ReadAuthorizationPolicy(root, metadata, context_.root_namespace));
@@ -369,7 +374,7 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
   const bool broken = worst == Severity::kFatal;
   const Object* const last_good = flawed ? LastGood(object) : nullptr;
   if (object.name.empty()) keep_unnamed_ = true;
-  const bool closes = broken && IsSecurityKind(object.kind) &&
+  const bool closes = broken && IsSecurityKind(*object.kind) &&
                       last_good == nullptr &&
                       !(object.name.empty() && KeepsLastSecurity());
   const bool refuses = broken && last_good == nullptr && RefusesItsHost(object);
@@ -396,11 +401,11 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
   object.good = !flawed;
   if (refuses) object.content = Refusing(object, findings.front());
   if (closes) {
-    object.content =
+    object.content = std::make_shared<const model::ClosingPolicy>(
         CloseForBroken(value, object.kind,
                        base::StrCat("it is broken: ", findings.front().pointer,
                                     ": ", findings.front().reason),
-                       context_.root_namespace);
+                       context_.root_namespace));
   }
   result_.objects.push_back(std::move(object));
 }
@@ -419,7 +424,7 @@ bool Reader::KeepsLastSecurity() const {
   return last_ != nullptr &&
          std::any_of(last_->objects.begin(), last_->objects.end(),
                      [](const Object& object) {
-                       return object.good && IsSecurityKind(object.kind);
+                       return object.good && IsSecurityKind(*object.kind);
                      });
 }
 
@@ -427,26 +432,32 @@ bool Reader::KeepsLastSecurity() const {
 void ShareUnchanged(const std::vector<Object>& last,
                     std::vector<Object>* objects) {
   std::map<std::pair<std::string_view, std::string_view>,
-           const std::shared_ptr<const Pod>*>
+           const std::shared_ptr<Pod>*>
       pods;
   for (const Object& object : last) {
-    if (const auto* pod =
-            std::get_if<std::shared_ptr<const Pod>>(&object.content)) {
-      pods.emplace(std::pair(std::string_view(object.name_space),
+    if (const auto* pod = std::get_if<std::shared_ptr<Pod>>(&object.content)) {
+      pods.emplace(std::pair(std::string_view(*object.name_space),
                              std::string_view(object.name)),
                    pod);
     }
   }
   for (Object& object : *objects) {
-    auto* pod = std::get_if<std::shared_ptr<const Pod>>(&object.content);
+    auto* pod = std::get_if<std::shared_ptr<Pod>>(&object.content);
     if (pod == nullptr) continue;
-    const auto found = pods.find({object.name_space, object.name});
-    if (found != pods.end() && **found->second == **pod) *pod = *found->second;
+    const auto found = pods.find({*object.name_space, object.name});
+    if (found != pods.end() && ReadAlike(**found->second, **pod)) {
+      *pod = *found->second;
+    }
   }
 }
 
 Manifest Reader::Take() && {
-  if (last_ == nullptr) return std::move(result_);
+  if (last_ != nullptr) KeepFromLast();
+  result_.objects.shrink_to_fit();
+  return std::move(result_);
+}
+
+void Reader::KeepFromLast() {
   if (keep_unnamed_) {
     std::set<decltype(Object().Key())> restated;
     for (const Object& object : result_.objects) restated.insert(object.Key());
@@ -459,16 +470,26 @@ Manifest Reader::Take() && {
     result_.objects.insert(result_.objects.end(), kept.begin(), kept.end());
   }
   ShareUnchanged(last_->objects, &result_.objects);
-  return std::move(result_);
 }
 
 }  // namespace
+
+bool ReadAlike(const Pod& a, const Pod& b) {
+  model::Workload made = *b.workload;
+  made.membership = a.workload->membership;
+  made.membership_reason = a.workload->membership_reason;
+  made.opted_in = a.workload->opted_in;
+  made.requires_mtls = a.workload->requires_mtls;
+  return made == *a.workload && a.opt_in == b.opt_in &&
+         a.host_network == b.host_network && a.sidecar == b.sidecar &&
+         a.ended == b.ended;
+}
 
 std::string Object::Title() const {
   std::string title = kind;
   if (name.empty()) return title;
   title += ' ';
-  if (!name_space.empty()) base::StrAppend(&title, name_space, "/");
+  if (!name_space->empty()) base::StrAppend(&title, *name_space, "/");
   return title + name;
 }
 

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/interned.h"
 #include "base/ip.h"
 #include "model/authorization.h"
 #include "model/destination_rule.h"
@@ -24,7 +25,8 @@ namespace nodeward::discovery {
 struct OptIn {
   enum class Wish { kNone, kEnabled, kDisabled, kRequired };
   Wish wish = Wish::kNone;
-  std::string label;  // "nodeward.io/mesh=enabled"; empty with kNone
+  base::Interned<std::string>
+      label;  // "nodeward.io/mesh=enabled"; empty with kNone
 
   friend bool operator==(const OptIn&, const OptIn&) = default;
 };
@@ -38,16 +40,19 @@ struct Namespace {
 };
 
 struct Pod {
-  // All but membership, membership_reason and opted_in, which depend on other
-  // objects.
-  model::Workload workload;
+  // The one copy of what is known of it: the catalog puts another in its place
+  // when membership, membership_reason or opted_in, which depend on other
+  // objects, are to be different.
+  std::shared_ptr<const model::Workload> workload =
+      std::make_shared<model::Workload>();
   OptIn opt_in;
   bool host_network = false;
-  std::string sidecar;  // what shows that it has one; empty: none
-  std::string ended;    // "phase Failed", "being deleted"; empty: live
-
-  friend bool operator==(const Pod&, const Pod&) = default;
+  base::Interned<std::string> sidecar;  // what shows it has one; empty: none
+  base::Interned<std::string> ended;    // "phase Failed", …; empty: live
 };
+
+// Was the same read of both, whatever the catalog made of it?
+bool ReadAlike(const Pod& a, const Pod& b);
 
 struct Service {
   struct Port {
@@ -74,7 +79,7 @@ struct EndpointSlice {
   struct Endpoint {
     std::vector<base::IpAddress> addresses;
     bool ready = true;
-    std::string node;
+    base::Interned<std::string> node;
   };
   std::string name_space;
   std::string service;
@@ -86,21 +91,22 @@ struct ServiceEntry {
   std::vector<model::Service> services;  // one for each host
 };
 
-// One object of the source. Immutable once read; shared, so that what did not
-// change keeps its address.
+// One object of the source. Immutable once read (but for a pod's workload, see
+// there); shared, so that what did not change keeps its address.
 struct Object {
   using Content =
-      std::variant<std::shared_ptr<const Namespace>, std::shared_ptr<const Pod>,
+      std::variant<std::shared_ptr<const Namespace>, std::shared_ptr<Pod>,
                    std::shared_ptr<const Service>,
                    std::shared_ptr<const EndpointSlice>,
-                   model::PeerAuthentication,
+                   std::shared_ptr<const model::PeerAuthentication>,
                    std::shared_ptr<const model::AuthorizationPolicy>,
                    std::shared_ptr<const model::DestinationRule>,
                    std::shared_ptr<const ServiceEntry>,
-                   std::shared_ptr<const model::FileSet>, model::ClosingPolicy>;
+                   std::shared_ptr<const model::FileSet>,
+                   std::shared_ptr<const model::ClosingPolicy>>;
 
-  std::string kind;
-  std::string name_space;  // empty: cluster-scoped
+  base::Interned<std::string> kind;
+  base::Interned<std::string> name_space;  // empty: cluster-scoped
   std::string name;
   int line = 0;  // in its file
   // False: a makeshift for a version that is broken (a part of the object, or
@@ -112,7 +118,7 @@ struct Object {
 
   // "PeerAuthentication mtls-test/httpbin"
   std::string Title() const;
-  auto Key() const { return std::tie(kind, name_space, name); }
+  auto Key() const { return std::tie(*kind, *name_space, name); }
 };
 
 }  // namespace nodeward::discovery

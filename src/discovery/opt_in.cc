@@ -36,17 +36,17 @@ Decision DecideLabels(const OptIn& pod, const OptIn* name_space) {
   if (wide == Wish::kRequired) {
     return {true,
             base::StrCat(
-                "namespace label ", name_space->label,
+                "namespace label ", *name_space->label,
                 pod.wish == Wish::kDisabled
-                    ? base::StrCat(", which overrides pod label ", pod.label)
+                    ? base::StrCat(", which overrides pod label ", *pod.label)
                     : "")};
   }
   if (pod.wish != Wish::kNone) {
-    return {pod.wish == Wish::kEnabled, base::StrCat("pod label ", pod.label)};
+    return {pod.wish == Wish::kEnabled, base::StrCat("pod label ", *pod.label)};
   }
   if (wide != Wish::kNone) {
     return {wide == Wish::kEnabled,
-            base::StrCat("namespace label ", name_space->label)};
+            base::StrCat("namespace label ", *name_space->label)};
   }
   return {false, "no label opts the pod or its namespace in"};
 }
@@ -91,13 +91,13 @@ Enrolment DecideEnrolment(const Pod& pod, const Namespace* name_space) {
   if (pod.host_network) {
     enrolment = {Membership::kHostNetwork,
                  "hostNetwork: it shares the node's network namespace", false};
-  } else if (pod.workload.name_space == "kube-system") {
+  } else if (pod.workload->name_space == "kube-system") {
     enrolment = {Membership::kSystem,
                  "namespace kube-system is never in the mesh", false};
-  } else if (!pod.sidecar.empty()) {
+  } else if (!pod.sidecar->empty()) {
     enrolment = {Membership::kSidecar, pod.sidecar, false};
   }
-  if (!pod.ended.empty()) {
+  if (!pod.ended->empty()) {
     enrolment.membership = Membership::kTerminal;
     enrolment.reason = pod.ended;
   }

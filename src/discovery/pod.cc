@@ -62,51 +62,57 @@ std::optional<uint16_t> ResolvePort(
   return std::nullopt;
 }
 
+// What the containers have together.
+struct Ports {
+  std::vector<model::ContainerPort> declared;
+  std::vector<uint16_t> probed;
+};
+
 // One probe or lifecycle handler. With a `host` of its own the kubelet asks
 // that host, not the pod.
 void ReadHandler(const Field& handler,
                  const std::vector<model::ContainerPort>& ports,
-                 Workload* workload) {
+                 const std::vector<base::IpAddress>& ips,
+                 std::vector<uint16_t>* probed) {
   for (const char* kind : {"httpGet", "tcpSocket", "grpc"}) {
     const Field action = handler[kind];
     if (!action.present()) continue;
     const std::string host = action["host"].Text();
     const bool elsewhere =
         !host.empty() &&
-        std::none_of(workload->ips.begin(), workload->ips.end(),
+        std::none_of(ips.begin(), ips.end(),
                      [&](const auto& ip) { return ip.ToString() == host; });
     if (elsewhere) continue;
     const auto port = ResolvePort(action["port"], ports);
-    if (port.has_value() && !Contains(workload->probe_ports, *port)) {
-      workload->probe_ports.push_back(*port);
+    if (port.has_value() && !Contains(*probed, *port)) {
+      probed->push_back(*port);
     }
   }
 }
 
-void ReadContainer(const Field& container, Pod* pod) {
+void ReadContainer(const Field& container, Ports* all, Pod* pod) {
   const auto ports = ReadContainerPorts(container);
+  const auto& ips = pod->workload->ips;
   const Field lenient = container.Lenient();
   for (const char* probe :
        {"livenessProbe", "readinessProbe", "startupProbe"}) {
-    ReadHandler(lenient[probe], ports, &pod->workload);
+    ReadHandler(lenient[probe], ports, ips, &all->probed);
   }
   for (const char* hook : {"postStart", "preStop"}) {
-    ReadHandler(lenient["lifecycle"][hook], ports, &pod->workload);
+    ReadHandler(lenient["lifecycle"][hook], ports, ips, &all->probed);
   }
-  pod->workload.ports.insert(pod->workload.ports.end(), ports.begin(),
-                             ports.end());
+  all->declared.insert(all->declared.end(), ports.begin(), ports.end());
   if (container["name"].Text() == "istio-proxy") {
     pod->sidecar = "container istio-proxy: a sidecar captures its traffic";
   }
 }
 
-void ReadStatus(const Field& status, Pod* pod) {
-  Workload& workload = pod->workload;
+void ReadStatus(const Field& status, Workload* workload, Pod* pod) {
   const auto add = [&](const Field& field) {
     const auto ip = field.Address();
-    if (ip.has_value() && std::find(workload.ips.begin(), workload.ips.end(),
-                                    *ip) == workload.ips.end()) {
-      workload.ips.push_back(*ip);
+    if (ip.has_value() && std::find(workload->ips.begin(), workload->ips.end(),
+                                    *ip) == workload->ips.end()) {
+      workload->ips.push_back(*ip);
     }
   };
   for (const Field& item : status["podIPs"].Items()) add(item["ip"]);
@@ -117,7 +123,7 @@ void ReadStatus(const Field& status, Pod* pod) {
   }
   for (const Field& condition : status["conditions"].Items()) {
     if (condition["type"].Text() == "Ready") {
-      workload.ready = condition["status"].Text() == "True";
+      workload->ready = condition["status"].Text() == "True";
     }
   }
 }
@@ -193,7 +199,9 @@ std::string WorkloadName(const Field& owners, const Metadata& metadata) {
 Pod ReadPod(const Field& root, const Metadata& metadata,
             const std::string& trust_domain) {
   Pod pod;
-  Workload& workload = pod.workload;
+  const auto owned = std::make_shared<Workload>();
+  pod.workload = owned;
+  Workload& workload = *owned;
   const Field spec = root["spec"];
   workload.name = metadata.name;
   workload.name_space = metadata.name_space;
@@ -203,15 +211,18 @@ Pod ReadPod(const Field& root, const Metadata& metadata,
       spec["serviceAccountName"].Name(spec["serviceAccount"].Name("default"));
   workload.identity = {trust_domain, metadata.name_space, account};
   pod.host_network = spec["hostNetwork"].Flag();
-  ReadStatus(root["status"], &pod);
+  ReadStatus(root["status"], &workload, &pod);
   if (root["metadata"]["deletionTimestamp"].present()) {
     pod.ended = "being deleted";
   }
+  Ports ports;
   for (const char* list : {"initContainers", "containers"}) {
     for (const Field& container : spec[list].Items()) {
-      ReadContainer(container, &pod);
+      ReadContainer(container, &ports, &pod);
     }
   }
+  workload.ports = std::move(ports.declared);
+  workload.probe_ports = std::move(ports.probed);
   if (metadata.annotations.contains("sidecar.istio.io/status")) {
     pod.sidecar =
         "annotation sidecar.istio.io/status: a sidecar captures its traffic";

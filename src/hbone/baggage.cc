@@ -31,9 +31,9 @@ std::vector<http::Header> SourceHeaders(const base::Endpoint& client,
   add("k8s.namespace.name", source.name_space);
   // The owner's kind is not known here; "deployment" is what ztunnel's
   // receivers take for the workload's name in most meshes.
-  add("k8s.deployment.name", source.workload_name);
-  add("service.name", source.canonical_service);
-  add("service.version", source.canonical_revision);
+  add("k8s.deployment.name", *source.workload_name);
+  add("service.name", *source.canonical_service);
+  add("service.version", *source.canonical_revision);
   std::vector<http::Header> headers;
   headers.push_back(
       {"forwarded", base::StrCat("for=\"", client.ToString(), "\"")});

@@ -40,7 +40,8 @@ class MeshView {
   const model::SnapshotPtr snapshot_;
   const policy::Rulebook rules_;
   const std::shared_ptr<const pki::ClientMaterials> materials_;
-  absl::flat_hash_map<std::string, std::shared_ptr<const model::Workload>>
+  // By their uid.
+  absl::flat_hash_map<std::string_view, std::shared_ptr<const model::Workload>>
       pods_;
   absl::flat_hash_map<const model::Service*,
                       std::shared_ptr<const model::Service>>

@@ -94,7 +94,7 @@ class Pod final : public Retirable {
   // That of workload(), for flows; null with it.
   std::shared_ptr<const model::Identity> identity() const {
     if (workload_ == nullptr) return nullptr;
-    return {workload_, &workload_->identity};
+    return {workload_, &*workload_->identity};
   }
   // What decides about connections into workload(). REQUIRES: that is not null.
   const policy::WorkloadPolicy& policy() const { return *policy_; }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interned.h"
 #include "base/ip.h"
 #include "model/workload.h"
 
@@ -17,7 +18,7 @@ struct ServiceEndpoint {
   // The workload behind the address; null when the snapshot knows none (an
   // EndpointSlice with foreign addresses).
   std::shared_ptr<const Workload> workload;
-  std::string node = {};  // where it runs; empty: not known
+  base::Interned<std::string> node = {};  // where it runs; empty: not known
 };
 
 struct ServicePort {

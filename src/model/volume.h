@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "base/status.h"
@@ -44,6 +45,11 @@ struct ProxyMount {
   std::string flaw;  // not empty: nothing of it can be read, and why
 
   friend bool operator==(const ProxyMount&, const ProxyMount&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const ProxyMount& mount) {
+    return H::combine(std::move(h), mount.path, mount.volume, mount.kind,
+                      mount.source, mount.flaw);
+  }
 };
 
 // The content at `path` as the pod's proxy would see it. `path` is looked up in

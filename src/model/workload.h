@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/interned.h"
 #include "base/ip.h"
 #include "model/identity.h"
 #include "model/protocol.h"
@@ -37,28 +39,33 @@ struct ContainerPort {
   PortTraits traits;  // from the name
 
   friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const ContainerPort& port) {
+    return H::combine(std::move(h), port.name, port.port);
+  }
 };
 
-// One pod.
+// One pod. What many pods have in common is interned: a node knows of as many
+// pods as the cluster has.
 struct Workload {
   std::string uid;  // metadata.uid, else "<namespace>/<name>/<first IP>"
   std::string name;
   std::string name_space;
-  std::string node;
-  Identity identity;
+  base::Interned<std::string> node;
+  base::Interned<Identity> identity;
   std::vector<base::IpAddress> ips;  // none while the pod has no address
-  Labels labels;
+  base::Interned<Labels> labels;
   // For edges, logs and metrics: the owner's name ("httpbin" of Deployment
   // httpbin), else the pod's own; and Istio's canonical service and revision.
-  std::string workload_name;
-  std::string canonical_service;
-  std::string canonical_revision;
-  std::string app;
-  std::string version;
+  base::Interned<std::string> workload_name;
+  base::Interned<std::string> canonical_service;
+  base::Interned<std::string> canonical_revision;
+  base::Interned<std::string> app;
+  base::Interned<std::string> version;
   Membership membership = Membership::kNotOptedIn;
   // Where the membership comes from, for status: "namespace label
   // nodeward.io/mesh=enabled".
-  std::string membership_reason;
+  base::Interned<std::string> membership_reason;
   // A label opts it in and nothing rules it out for good (hostNetwork,
   // kube-system, a sidecar). Still true of a terminal or disputed pod, whose
   // membership says why it is not in the mesh for now: such a pod must not be
@@ -67,12 +74,13 @@ struct Workload {
   // Its namespace wants no plaintext from it to anybody in the mesh.
   bool requires_mtls = false;
   bool ready = true;
-  std::vector<ContainerPort> ports;
+  base::Interned<std::vector<ContainerPort>> ports;
   // Ports of liveness, readiness and startup probes and of lifecycle hooks
   // (httpGet, tcpSocket, grpc), names resolved.
-  std::vector<uint16_t> probe_ports;
-  std::string netns_path;  // annotation nodeward.io/netns; may be empty
-  std::vector<ProxyMount> proxy_mounts;
+  base::Interned<std::vector<uint16_t>> probe_ports;
+  base::Interned<std::string>
+      netns_path;  // annotation nodeward.io/netns; may be empty
+  base::Interned<std::vector<ProxyMount>> proxy_mounts;
 
   // In the mesh: it must be reached through a tunnel, and if it is local it is
   // to be captured.

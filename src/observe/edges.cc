@@ -25,8 +25,8 @@ std::string NamespaceOf(const model::Workload* workload) {
 bool SameWorkload(const model::Workload* workload,
                   const model::Identity& verified) {
   return workload == nullptr ||
-         (workload->identity.name_space == verified.name_space &&
-          workload->identity.service_account == verified.service_account);
+         (workload->identity->name_space == verified.name_space &&
+          workload->identity->service_account == verified.service_account);
 }
 
 }  // namespace

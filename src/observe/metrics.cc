@@ -100,9 +100,9 @@ void AddEnd(Labels& labels, const std::string& side,
   labels[side + "_app"] = OrUnknown(w.app);
   labels[side + "_version"] = OrUnknown(w.version);
   labels[side + "_canonical_service"] = OrUnknown(w.canonical_service);
-  labels[side + "_canonical_revision"] = !known || !w.canonical_revision.empty()
-                                             ? OrUnknown(w.canonical_revision)
-                                             : "latest";
+  labels[side + "_canonical_revision"] =
+      !known || !w.canonical_revision->empty() ? OrUnknown(w.canonical_revision)
+                                               : "latest";
   labels[side + "_cluster"] = known ? "Kubernetes" : kUnknown;
 }
 
@@ -134,9 +134,9 @@ void AddEndKey(std::string& key, const model::Workload* workload,
                const model::Identity* identity) {
   if (workload != nullptr) {
     for (const std::string* part :
-         {&workload->name_space, &workload->workload_name, &workload->app,
-          &workload->version, &workload->canonical_service,
-          &workload->canonical_revision}) {
+         {&workload->name_space, &*workload->workload_name, &*workload->app,
+          &*workload->version, &*workload->canonical_service,
+          &*workload->canonical_revision}) {
       AddKey(key, *part);
     }
   }

@@ -27,7 +27,7 @@ struct Destination {
 };
 
 uint16_t FirstPort(const Workload& workload) {
-  return workload.ports.empty() ? 0 : workload.ports.front().port;
+  return workload.ports->empty() ? 0 : workload.ports->front().port;
 }
 
 const Workload* FindPod(const Snapshot& snapshot, const Question& question) {
@@ -132,7 +132,7 @@ Json Answerer::Answer(const Destination& destination) const {
   std::vector<std::string> notes;
   if (!workload.in_mesh()) {
     notes.push_back(StrCat(workload.QualifiedName(), " is not in the mesh (",
-                           workload.membership_reason,
+                           *workload.membership_reason,
                            "): nothing of this is enforced there"));
   }
   Connection connection{question_.from_ip, question_.from, destination.port};

@@ -195,7 +195,7 @@ Route ToService(const model::Snapshot& snapshot, const model::Workload* client,
   const bool local = service->local_only && client != nullptr;
   const model::ServiceEndpoint* const picked =
       Pick(port->ready, destination.address.is_v4(), pick,
-           local ? &client->node : nullptr, tried);
+           local ? &*client->node : nullptr, tried);
   if (picked == nullptr) {
     return refuse(!tried.empty() ? " has no other ready endpoint for port "
                                  : " has no ready endpoint on this node "

@@ -19,7 +19,9 @@ class AuthorizerTest : public testing::Test {
   AuthorizerTest() {
     auto agent = std::make_shared<model::Workload>(
         *Pod("agent-x", "node-a", Membership::kNotOptedIn, "sys"));
-    agent->identity.service_account = "agent";
+    model::Identity its_own = agent->identity;
+    its_own.service_account = "agent";
+    agent->identity = its_own;
     auto lost = std::make_shared<model::Workload>(*agent);
     lost->name = "agent-y";
     lost->uid = "uid-agent-y";

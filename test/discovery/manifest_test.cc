@@ -66,7 +66,8 @@ std::vector<std::string> Titles(const Manifest& manifest) {
   std::vector<std::string> titles;
   for (const Object& object : manifest.objects) {
     std::string title = object.Title();
-    if (std::holds_alternative<model::ClosingPolicy>(object.content)) {
+    if (std::holds_alternative<std::shared_ptr<const model::ClosingPolicy>>(
+            object.content)) {
       title += " (closing)";
     }
     titles.push_back(title);
@@ -88,7 +89,9 @@ std::vector<std::string> Problems(const Manifest& manifest) {
 }
 
 MtlsMode ModeOf(const Object& object) {
-  return std::get<model::PeerAuthentication>(object.content).mode;
+  return std::get<std::shared_ptr<const model::PeerAuthentication>>(
+             object.content)
+      ->mode;
 }
 
 TEST(ManifestTest, ReadsManyKinds) {
@@ -195,9 +198,8 @@ TEST(ManifestTest, ABrokenObjectKeepsItsLastGoodVersion) {
                           "PeerAuthentication mtls-test/httpbin"));
   EXPECT_EQ(ModeOf(broken.objects[1]), MtlsMode::kStrict);
   // The other objects of the file are those of the new version.
-  const auto& pod =
-      std::get<std::shared_ptr<const Pod>>(broken.objects[0].content);
-  EXPECT_EQ(pod->workload.ips[0].ToString(), "10.0.0.2");
+  const auto& pod = std::get<std::shared_ptr<Pod>>(broken.objects[0].content);
+  EXPECT_EQ(pod->workload->ips[0].ToString(), "10.0.0.2");
   EXPECT_THAT(Problems(broken),
               ElementsAre("a.yaml:23: PeerAuthentication mtls-test/httpbin: "
                           "/spec/mtls/mode: must be UNSET, DISABLE, PERMISSIVE "
@@ -211,16 +213,16 @@ TEST(ManifestTest, APodWithALastGoodVersionIsNotUsedInParts) {
                    "10.0.0.1", "10.0.0.9"),
            &good);
   ASSERT_EQ(broken.objects.size(), 1u);
-  EXPECT_EQ(std::get<std::shared_ptr<const Pod>>(broken.objects[0].content),
-            std::get<std::shared_ptr<const Pod>>(good.objects[0].content));
+  EXPECT_EQ(std::get<std::shared_ptr<Pod>>(broken.objects[0].content),
+            std::get<std::shared_ptr<Pod>>(good.objects[0].content));
 }
 
 TEST(ManifestTest, ASecurityObjectThatNeverWasGoodCloses) {
   const Manifest manifest = Read(Replace(kStrict, "STRICT", "STRIKT"));
   EXPECT_THAT(Titles(manifest),
               ElementsAre("PeerAuthentication mtls-test/httpbin (closing)"));
-  const auto& closing =
-      std::get<model::ClosingPolicy>(manifest.objects[0].content);
+  const auto& closing = *std::get<std::shared_ptr<const model::ClosingPolicy>>(
+      manifest.objects[0].content);
   EXPECT_EQ(closing.name_space, "mtls-test");
   EXPECT_EQ(closing.selector, (model::Labels{{"app", "httpbin"}}));
   EXPECT_THAT(closing.reason, HasSubstr("/spec/mtls/mode"));
@@ -263,8 +265,9 @@ TEST(ManifestTest, ATextThatNeverParsedIsReadPieceByPiece) {
   // Still nothing good is known of the whole.
   const Manifest again = Read("kind: PeerAuthentication\n  x: [", &manifest);
   EXPECT_THAT(Titles(again), ElementsAre("PeerAuthentication (closing)"));
-  EXPECT_TRUE(
-      std::get<model::ClosingPolicy>(again.objects[0].content).mesh_wide);
+  EXPECT_TRUE(std::get<std::shared_ptr<const model::ClosingPolicy>>(
+                  again.objects[0].content)
+                  ->mesh_wide);
   // A text that names no security kind is reported and no more.
   const Manifest other = Read("foo: [");
   EXPECT_THAT(Titles(other), IsEmpty());
@@ -362,7 +365,7 @@ TEST(ManifestTest, UnchangedPodsKeepTheirAddress) {
   const Manifest after =
       Read(Both(Replace(kPod, "10.0.0.1", "10.0.0.2"), other), &before);
   const auto pod = [](const Manifest& manifest, size_t i) {
-    return std::get<std::shared_ptr<const Pod>>(manifest.objects.at(i).content);
+    return std::get<std::shared_ptr<Pod>>(manifest.objects.at(i).content);
   };
   EXPECT_NE(pod(before, 0), pod(after, 0));
   EXPECT_EQ(pod(before, 1), pod(after, 1));

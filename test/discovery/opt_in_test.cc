@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 #include "base/text.h"
@@ -24,6 +25,12 @@ struct ReadRow {
   const char* label;  // of the namespace's
   int notes;          // on the pod
 };
+
+std::shared_ptr<const model::Workload> In(const std::string& name_space) {
+  auto workload = std::make_shared<model::Workload>();
+  workload->name_space = name_space;
+  return workload;
+}
 
 TEST(OptInTest, ReadsTheLabelsOfOneObject) {
   const ReadRow rows[] = {
@@ -126,7 +133,7 @@ TEST(OptInTest, ThePodWinsUnlessTheNamespaceRequires) {
   };
   for (const Row& row : rows) {
     Pod pod;
-    pod.workload.name_space = "full";
+    pod.workload = In("full");
     pod.opt_in = {row.pod, "pod"};
     const Namespace name_space{"full", {row.name_space, "ns"}};
     Enrolment enrolment = DecideEnrolment(pod, &name_space);
@@ -139,7 +146,7 @@ TEST(OptInTest, ThePodWinsUnlessTheNamespaceRequires) {
       Pod excluded = pod;
       excluded.host_network = never == Membership::kHostNetwork;
       if (never == Membership::kSystem) {
-        excluded.workload.name_space = "kube-system";
+        excluded.workload = In("kube-system");
       }
       if (never == Membership::kSidecar) excluded.sidecar = "it has one";
       enrolment = DecideEnrolment(excluded, &name_space);

@@ -66,12 +66,12 @@ TEST(PodTest, ReadsAWholePod) {
   std::string text(kHttpbin);
   text.replace(text.find("uid: 1234"), 9, "uid: u-1");
   const Pod pod = ReadGood(text);
-  const model::Workload& workload = pod.workload;
+  const model::Workload& workload = *pod.workload;
   EXPECT_EQ(workload.uid, "u-1");
   EXPECT_EQ(workload.name, "httpbin-5d9f7c-x2x4z");
   EXPECT_EQ(workload.name_space, "mtls-test");
   EXPECT_EQ(workload.node, "node-a");
-  EXPECT_EQ(workload.identity.ToSpiffe(),
+  EXPECT_EQ(workload.identity->ToSpiffe(),
             "spiffe://cluster.local/ns/mtls-test/sa/httpbin");
   ASSERT_EQ(workload.ips.size(), 2u);
   EXPECT_EQ(workload.ips[0].ToString(), "10.0.0.1");
@@ -83,9 +83,10 @@ TEST(PodTest, ReadsAWholePod) {
   EXPECT_EQ(workload.app, "httpbin");
   EXPECT_EQ(workload.version, "v1");
   EXPECT_FALSE(workload.ready);
-  ASSERT_EQ(workload.ports.size(), 1u);
-  EXPECT_EQ(workload.ports[0].traits.protocol, model::Protocol::kHttp);
-  EXPECT_THAT(workload.probe_ports, UnorderedElementsAre(80, 8081, 9000, 8082));
+  ASSERT_EQ(workload.ports->size(), 1u);
+  EXPECT_EQ(workload.ports->front().traits.protocol, model::Protocol::kHttp);
+  EXPECT_THAT(*workload.probe_ports,
+              UnorderedElementsAre(80, 8081, 9000, 8082));
   EXPECT_EQ(pod.ended, "");
   EXPECT_EQ(pod.sidecar, "");
 }
@@ -93,24 +94,24 @@ TEST(PodTest, ReadsAWholePod) {
 TEST(PodTest, FillsInWhatIsNotSaid) {
   const Pod pod =
       ReadGood("metadata: {name: sleep}\nstatus: {podIP: 10.0.0.2}\n");
-  EXPECT_EQ(pod.workload.name_space, "default");
-  EXPECT_EQ(pod.workload.identity.service_account, "default");
-  EXPECT_EQ(pod.workload.uid, "default/sleep/10.0.0.2");
-  EXPECT_TRUE(pod.workload.ready);
-  EXPECT_EQ(pod.workload.workload_name, "sleep");
-  EXPECT_EQ(pod.workload.canonical_service, "sleep");
-  EXPECT_EQ(pod.workload.canonical_revision, "latest");
-  EXPECT_THAT(pod.workload.probe_ports, IsEmpty());
+  EXPECT_EQ(pod.workload->name_space, "default");
+  EXPECT_EQ(pod.workload->identity->service_account, "default");
+  EXPECT_EQ(pod.workload->uid, "default/sleep/10.0.0.2");
+  EXPECT_TRUE(pod.workload->ready);
+  EXPECT_EQ(pod.workload->workload_name, "sleep");
+  EXPECT_EQ(pod.workload->canonical_service, "sleep");
+  EXPECT_EQ(pod.workload->canonical_revision, "latest");
+  EXPECT_THAT(*pod.workload->probe_ports, IsEmpty());
   EXPECT_FALSE(pod.host_network);
 }
 
 TEST(PodTest, ConditionsWithoutReadyMeanReady) {
   EXPECT_TRUE(ReadGood("metadata: {name: a}\nstatus: {conditions: "
                        "[{type: Initialized, status: 'False'}]}\n")
-                  .workload.ready);
+                  .workload->ready);
   EXPECT_FALSE(ReadGood("metadata: {name: a}\nstatus: {conditions: "
                         "[{type: Ready, status: Unknown}]}\n")
-                   .workload.ready);
+                   .workload->ready);
 }
 
 TEST(PodTest, EndedPods) {
@@ -146,16 +147,17 @@ TEST(PodTest, RecognisesSidecars) {
 
 // The kubelet asks another host then, so nothing here is exempt.
 TEST(PodTest, AProbeOfAnotherHostIsNone) {
-  EXPECT_THAT(ReadGood("metadata: {name: a}\nspec: {containers: [{name: c, "
-                       "livenessProbe: {httpGet: {host: 1.2.3.4, port: 80}}}]}"
-                       "\nstatus: {podIP: 10.0.0.1}")
-                  .workload.probe_ports,
+  EXPECT_THAT(*ReadGood("metadata: {name: a}\nspec: {containers: [{name: c, "
+                        "livenessProbe: {httpGet: {host: 1.2.3.4, port: 80}}}]}"
+                        "\nstatus: {podIP: 10.0.0.1}")
+                   .workload->probe_ports,
               IsEmpty());
-  EXPECT_THAT(ReadGood("metadata: {name: a}\nspec: {containers: [{name: c, "
-                       "livenessProbe: {httpGet: {host: 10.0.0.1, port: 80}}}]}"
-                       "\nstatus: {podIP: 10.0.0.1}")
-                  .workload.probe_ports,
-              ElementsAre(80));
+  EXPECT_THAT(
+      *ReadGood("metadata: {name: a}\nspec: {containers: [{name: c, "
+                "livenessProbe: {httpGet: {host: 10.0.0.1, port: 80}}}]}"
+                "\nstatus: {podIP: 10.0.0.1}")
+           .workload->probe_ports,
+      ElementsAre(80));
 }
 
 TEST(PodTest, NamedProbePortsAreThoseOfTheirContainer) {
@@ -166,7 +168,7 @@ TEST(PodTest, NamedProbePortsAreThoseOfTheirContainer) {
       "     livenessProbe: {httpGet: {port: http}},\n"
       "     readinessProbe: {httpGet: {port: metrics}}}\n");
   const Pod pod = Read(&document);
-  EXPECT_THAT(pod.workload.probe_ports, ElementsAre(81));
+  EXPECT_THAT(*pod.workload->probe_ports, ElementsAre(81));
   EXPECT_EQ(document.Findings(),
             "/spec/containers/1/readinessProbe/httpGet/port: the container has "
             "no port named 'metrics'\n");
@@ -178,8 +180,8 @@ TEST(PodTest, ABrokenPortIsLeftOut) {
       "metadata: {name: a}\nspec:\n  containers:\n"
       "  - {name: c, ports: [{containerPort: eighty}, {containerPort: 81}]}\n");
   const Pod pod = Read(&document);
-  ASSERT_EQ(pod.workload.ports.size(), 1u);
-  EXPECT_EQ(pod.workload.ports[0].port, 81);
+  ASSERT_EQ(pod.workload->ports->size(), 1u);
+  EXPECT_EQ(pod.workload->ports->front().port, 81);
   EXPECT_EQ(document.Findings(),
             "/spec/containers/0/ports/0/containerPort: must be an integer\n");
   EXPECT_EQ(document.worst(), Severity::kPartial);
@@ -211,7 +213,7 @@ TEST(PodTest, WhatDecidesOnTrustMustBeReadable) {
 TEST(PodTest, ANetnsMustBeAPath) {
   Document document(
       "metadata: {name: a, annotations: {nodeward.io/netns: netns-a}}");
-  EXPECT_EQ(Read(&document).workload.netns_path, "");
+  EXPECT_EQ(Read(&document).workload->netns_path, "");
   EXPECT_THAT(document.Findings(), HasSubstr("must be an absolute path"));
   EXPECT_EQ(document.worst(), Severity::kPartial);
 }
@@ -256,10 +258,10 @@ TEST(PodTest, IstiosLabelsNameTheCanonicalService) {
       "    app.kubernetes.io/version: v2\n    version: v3\n"
       "    service.istio.io/canonical-name: z\n"
       "    service.istio.io/canonical-revision: v1\n");
-  EXPECT_EQ(pod.workload.canonical_service, "z");
-  EXPECT_EQ(pod.workload.canonical_revision, "v1");
-  EXPECT_EQ(pod.workload.app, "x");
-  EXPECT_EQ(pod.workload.version, "v3");
+  EXPECT_EQ(pod.workload->canonical_service, "z");
+  EXPECT_EQ(pod.workload->canonical_revision, "v1");
+  EXPECT_EQ(pod.workload->app, "x");
+  EXPECT_EQ(pod.workload->version, "v3");
 }
 
 }  // namespace

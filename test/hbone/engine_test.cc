@@ -297,7 +297,9 @@ TEST_F(PathTest, ThePeerMustBeTheWorkloadsIdentity) {
   // The pod that answers proves another ServiceAccount than the source's
   // snapshot says.
   auto other = std::make_shared<model::Workload>(*server.workload);
-  other->identity.service_account = "trustworthy";
+  model::Identity proven = other->identity;
+  proven.service_account = "trustworthy";
+  other->identity = proven;
   auto snapshot = std::make_shared<model::Snapshot>();
   snapshot->trust_domain = "cluster.local";
   snapshot->workloads = {client.workload, other};

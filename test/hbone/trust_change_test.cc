@@ -148,7 +148,7 @@ TEST_F(TrustChangeTest, AConnectionEndsSoonAfterACertificateOfIt) {
   Begin();
   const pki::Root root{ca->root(), *pki::PrivateKey::ParsePem(RootKey())};
   Give(a(), client, root,
-       {.names = "critical,URI:" + client.workload->identity.ToSpiffe(),
+       {.names = "critical,URI:" + client.workload->identity->ToSpiffe(),
         .not_after = absl::Now() + absl::Seconds(3)});
   Tcp tcp = Open();
   EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);

@@ -42,7 +42,8 @@ class ClientFilesTest : public ::testing::Test {
     pod->name_space = "ns";
     pod->node = "n";
     pod->membership = model::Membership::kEnabled;
-    pod->proxy_mounts = {{"/pem", "v", "ConfigMap", "m", {}, ""}};
+    pod->proxy_mounts =
+        std::vector<model::ProxyMount>{{"/pem", "v", "ConfigMap", "m", {}, ""}};
     pods_.push_back(pod);
     return pod;
   }

@@ -31,14 +31,19 @@ class VolumeTest : public ::testing::Test {
   }
   ProxyMount& Mount(const std::string& path, const std::string& kind,
                     const std::string& source) {
-    pod_.proxy_mounts.push_back({path, "v", kind, source, {}, ""});
-    return pod_.proxy_mounts.back();
+    mounts_.push_back({path, "v", kind, source, {}, ""});
+    return mounts_.back();
+  }
+  base::StatusOr<const std::string*> Find(const std::string& path) {
+    pod_.proxy_mounts = mounts_;
+    return FindFile(pod_, sets_, path);
   }
   std::string Read(const std::string& path) {
-    const auto found = FindFile(pod_, sets_, path);
+    const auto found = Find(path);
     return found.ok() ? **found : std::string(found.status().message());
   }
   Workload pod_;
+  std::vector<ProxyMount> mounts_;
   FileSets sets_;
 };
 
@@ -50,7 +55,7 @@ TEST_F(VolumeTest, FindsAFileInItsVolume) {
 }
 
 TEST_F(VolumeTest, AFileThatIsMissingIsNotFound) {
-  const auto found = FindFile(pod_, sets_, "/pem/client.key");
+  const auto found = Find("/pem/client.key");
   EXPECT_TRUE(absl::IsNotFound(found.status()));
   EXPECT_EQ(found.status().message(),
             "/pem/client.key: ConfigMap ns/certs has no such file");
@@ -61,7 +66,7 @@ TEST_F(VolumeTest, NothingOutsideOfTheMountsIsEverRead) {
        {"/etc/passwd", "/pemx/client.pem", "/pem", "/pem/", "pem/client.pem",
         "", "/", "/pem/../pem/client.pem", "/pem/./client.pem",
         "/pem//client.pem", "/../etc/passwd", "/pem/..", "//pem/client.pem"}) {
-    const auto found = FindFile(pod_, sets_, path);
+    const auto found = Find(path);
     ASSERT_FALSE(found.ok()) << path;
     EXPECT_FALSE(absl::IsNotFound(found.status())) << path;
   }

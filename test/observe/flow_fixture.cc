@@ -34,9 +34,9 @@ Flow MakeFlow(uint64_t id, Reporter reporter,
   flow.source = *base::Endpoint::Parse("10.0.0.7:41234");
   flow.destination = *base::Endpoint::Parse("10.96.0.9:8000");
   flow.upstream = *base::Endpoint::Parse("10.0.1.9:80");
-  if (source) flow.source_identity = {source, &source->identity};
+  if (source) flow.source_identity = {source, &*source->identity};
   if (destination)
-    flow.destination_identity = {destination, &destination->identity};
+    flow.destination_identity = {destination, &*destination->identity};
   flow.source_workload = std::move(source);
   flow.destination_workload = std::move(destination);
   flow.bytes_sent = 78;

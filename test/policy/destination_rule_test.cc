@@ -25,7 +25,7 @@ class DestinationRuleTest : public ::testing::Test {
     snapshot_.root_namespace = "root";
     client_.name = "client";
     client_.name_space = "app";
-    client_.labels = {{"app", "client"}};
+    client_.labels = model::Labels{{"app", "client"}};
     server_ = std::make_shared<model::Workload>();
     server_->name = "server";
     server_->name_space = "db";

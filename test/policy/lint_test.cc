@@ -144,7 +144,9 @@ TEST_F(LintTest, HttpAttributesWhereThereIsNoHttp) {
   AuthorizationRule when = To({{Is(Attribute::kMethod, {"GET"})}});
   when.when = {Is(Attribute::kPort, {"80"})};
   EXPECT_THAT(Check(Action::kDeny, {when}), IsEmpty());
-  workload_->ports.push_back({"tcp-db", 81, {model::Protocol::kTcp, true}});
+  std::vector<model::ContainerPort> ports = workload_->ports;
+  ports.push_back({"tcp-db", 81, {model::Protocol::kTcp, true}});
+  workload_->ports = ports;
   EXPECT_THAT(Check(Action::kAllow, {To({{Is(Attribute::kMethod, {"GET"})}})}),
               ElementsAre(HasSubstr("can never hold at foo/web port 81")));
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import time
+import uuid
 
 from lib.process import pss_kb
 from lib.scenarios.base import Metric, Scenario
@@ -8,6 +9,7 @@ from lib.systems.agent import (NAMESPACE, OUTSIDE_NAMESPACE, Agent, Manifests,
                                namespace, pod_object, remote_pod, strict)
 
 _BATCH = 500  # pods in one file
+_REPLICAS = 5  # of a Deployment
 
 
 class Workloads(Scenario):
@@ -109,9 +111,18 @@ class _Site:
 
 
 def _remote(number):
-    """A small but ordinary pod of another node."""
+    """A small but ordinary pod of another node: one of the replicas of a
+    Deployment with a ServiceAccount of its own."""
     ip = f"10.{100 + number // 60000}.{number // 250 % 240}.{number % 250 + 2}"
-    return remote_pod(
-        f"web-{number:06}", f"node-{number // 100:04}", ip,
-        labels={"version": "v1", "tier": f"t{number % 7}"},
+    app = f"web-{number // _REPLICAS:06}"
+    pod = remote_pod(
+        f"{app}-5d9f7c6b8-{number:06x}", f"node-{number // 100:04}", ip,
+        labels={"version": "v1", "tier": f"t{number // _REPLICAS % 7}",
+                "pod-template-hash": "5d9f7c6b8"},
         ports=((8080, "http-web"), (9090, "tcp-metrics")))
+    pod["metadata"]["uid"] = str(uuid.UUID(int=number))
+    pod["metadata"]["labels"]["app"] = app
+    pod["metadata"]["ownerReferences"] = [
+        {"kind": "ReplicaSet", "name": f"{app}-5d9f7c6b8", "controller": True}]
+    pod["spec"]["serviceAccountName"] = app
+    return pod
