@@ -96,10 +96,13 @@ void IndexRules(Snapshot* snapshot) {
                    });
   for (uint32_t i = 0; i < rules.size(); ++i) {
     auto& scope = snapshot->rule_scopes[rules[i]->name_space];
+    const bool secures = rules[i]->Secures();
     if (rules[i]->host.starts_with('*')) {
       scope.wildcard.push_back(i);
+      if (secures) snapshot->secured_wildcards.push_back(rules[i]);
     } else {
       scope.exact[rules[i]->host].push_back(i);
+      if (secures) snapshot->secured_hosts.insert(rules[i]->host);
     }
   }
 }
@@ -145,25 +148,11 @@ PortTraits Snapshot::TraitsOf(const Workload& workload, uint16_t port) const {
 }
 
 bool Snapshot::IsSecuredByRule(const Service& service) const {
-  if (destination_rules.empty()) return false;
+  if (secured_hosts.empty() && secured_wildcards.empty()) return false;
   const std::string host = service.Hostname();
-  const auto secures = [this](uint32_t index) {
-    return destination_rules[index]->Secures();
-  };
-  for (const auto& [name_space, scope] : rule_scopes) {
-    const auto exact = scope.exact.find(host);
-    if (exact != scope.exact.end() &&
-        std::any_of(exact->second.begin(), exact->second.end(), secures)) {
-      return true;
-    }
-    if (std::any_of(
-            scope.wildcard.begin(), scope.wildcard.end(), [&](uint32_t index) {
-              return secures(index) && destination_rules[index]->Covers(host);
-            })) {
-      return true;
-    }
-  }
-  return false;
+  return secured_hosts.contains(host) ||
+         std::any_of(secured_wildcards.begin(), secured_wildcards.end(),
+                     [&](const auto& rule) { return rule->Covers(host); });
 }
 
 void Snapshot::Finish() {
@@ -174,6 +163,8 @@ void Snapshot::Finish() {
   served_by_endpoint.clear();
   headless_by_endpoint.clear();
   rule_scopes.clear();
+  secured_hosts.clear();
+  secured_wildcards.clear();
   authentication_scopes.clear();
   closing_scopes.clear();
   authorization_scopes.clear();

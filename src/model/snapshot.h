@@ -117,8 +117,12 @@ struct Snapshot {
     std::vector<uint32_t> wildcard;
   };
   absl::flat_hash_map<std::string, RuleScope> rule_scopes;
-  // Whether a rule of whatever namespace asks for TLS to `service`: its
-  // clients' connections must then pass through the agent.
+  // Hosts of rules of whatever namespace that ask for TLS, and such with a
+  // wildcard.
+  absl::flat_hash_set<std::string> secured_hosts;
+  std::vector<std::shared_ptr<const DestinationRule>> secured_wildcards;
+  // Whether one of them is that of `service`: its clients' connections must
+  // then pass through the agent.
   bool IsSecuredByRule(const Service& service) const;
 
   // Sorts peer_authentications (age, name, namespace), authorization_policies
