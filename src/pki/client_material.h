@@ -22,9 +22,9 @@ namespace nodeward::pki {
 // Who a server outside of the mesh must be, beside having a certificate of a
 // trusted CA.
 struct ExpectedServer {
-  std::string sni;                 // sent, and looked for in the certificate
-  std::vector<std::string> names;  // if any, one of these instead of `sni`
-  bool anybody = false;            // not even the CA counts
+  std::string sni = {};  // sent, and looked for in the certificate
+  std::vector<std::string> names = {};  // if any, one of these, not `sni`
+  bool anybody = false;                 // not even the CA counts
 
   friend bool operator==(const ExpectedServer&,
                          const ExpectedServer&) = default;

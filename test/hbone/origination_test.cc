@@ -4,6 +4,7 @@
 // that is OpenSSL's own.
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 
 #include "base/handle.h"
 #include "hbone/engine_fixture.h"
@@ -63,7 +64,10 @@ class TlsServer {
 
 class OriginationTest : public EngineTest {
  protected:
-  OriginationTest() : root_(pki::NewRoot("db")), other_(pki::NewRoot("x")) {}
+  OriginationTest() : root_(pki::NewRoot("db")), other_(pki::NewRoot("x")) {
+    // OpenSSL's socket BIO writes without MSG_NOSIGNAL.
+    signal(SIGPIPE, SIG_IGN);
+  }
 
   // A client of the mesh, a pod that is not of it behind a ClusterIP, and a
   // rule.

@@ -25,10 +25,11 @@ class ClientFilesTest : public ::testing::Test {
     rule_->host = "h";
     rule_->file = "r.yaml";
     rule_->line = 3;
-    rule_->tls = ClientTls{.mode = ClientTls::Mode::kMutual,
-                           .client_certificate = "/pem/client.pem",
-                           .private_key = "/pem/client.key",
-                           .ca_certificates = "/pem/ca.pem"};
+    ClientTls& tls = rule_->tls.emplace();
+    tls.mode = ClientTls::Mode::kMutual;
+    tls.client_certificate = "/pem/client.pem";
+    tls.private_key = "/pem/client.key";
+    tls.ca_certificates = "/pem/ca.pem";
     pair_ = NewPair();
     Put("ConfigMap", "m",
         {{"client.pem", pair_.first},
@@ -181,8 +182,8 @@ TEST_F(ClientFilesTest, ManyPodsAreOneProblem) {
 }
 
 TEST_F(ClientFilesTest, ACredentialNameIsASecretOfThePodsNamespace) {
-  rule_->tls =
-      ClientTls{.mode = ClientTls::Mode::kMutual, .credential_name = "s"};
+  rule_->tls.emplace().mode = ClientTls::Mode::kMutual;
+  rule_->tls->credential_name = "s";
   EXPECT_THAT(Read().error, HasSubstr("there is no Secret ns/s"));
   Put("Secret", "s", {{"tls.crt", pair_.first}, {"tls.key", pair_.second}});
   EXPECT_THAT(Read().error, HasSubstr("has no ca.crt"));

@@ -44,7 +44,6 @@ class ClientMaterialTest : public ::testing::Test {
   static std::string Read(const std::string& name) {
     return Slurp(*folder_ / name);
   }
-  using Named = std::pair<const char*, std::string>;
   static base::StatusOr<std::shared_ptr<const ClientMaterial>> Make(
       const std::string& certificate, const std::string& key,
       const std::string& roots, const std::string& revocations = "") {
