@@ -40,6 +40,7 @@ bool HttpChannel::ends() const {
 }
 
 bool HttpChannel::has_answer() const {
+  if (gateway_.broken() && !broken()) return true;
   return gateway_.answered() &&
          (!gateway_.reply().empty() || (ends() && !told_end_));
 }

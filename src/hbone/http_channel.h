@@ -58,7 +58,7 @@ class HttpChannel final : public Channel,
   void Keep(base::ByteSpan bytes);
   void DropPending(size_t count);
   void NoteRefusal();
-  // Something of our own to be read: a reply, or the end.
+  // Something of our own to be read: a reply, the end or a reset.
   bool has_answer() const;
   bool ends() const;
   void Wake();

@@ -104,8 +104,8 @@ void Gateway::Judge(std::string_view text) {
     case GatewayUser::Ruling::kDeny:
       break;
     case GatewayUser::Ruling::kRefuse:
-      return Refuse(
-          absl::InvalidArgumentError("read HTTP request: a bad path"));
+      return Refuse(absl::InvalidArgumentError(
+          "read HTTP request: what it asks for cannot be passed on"));
     case GatewayUser::Ruling::kUnheard:
       request_ = RequestState::kOver;
       return;

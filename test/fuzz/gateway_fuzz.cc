@@ -3,7 +3,8 @@
 // libFuzzer entry, not part of the ordinary build:
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itest
 //     test/fuzz/gateway_fuzz.cc src/http/{gateway,head,chunks,beast_head}.cc
-//     -labsl_status -labsl_strings -o /tmp/fuzz
+//     -labsl_statusor -labsl_status -labsl_strings -labsl_cord
+//     -labsl_raw_logging_internal -o /tmp/fuzz
 // The first byte chooses the sizes of the pieces, a line "\x01" divides what
 // the client says from what the application does.
 #include <cstddef>

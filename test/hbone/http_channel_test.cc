@@ -200,6 +200,24 @@ TEST_F(HttpChannelTest, ABadRequestIsAnsweredAndTheLast) {
   EXPECT_EQ(reached.load(), 0u);
 }
 
+TEST_F(HttpChannelTest, ABodyThatTurnsBadResetsBothSides) {
+  Begin();
+  std::atomic<int> resets{0};
+  Serve([&](Tcp tcp) {
+    ReceiveHead(tcp);
+    tcp.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    if (tcp.AwaitEnd() == Ending::kReset) ++resets;
+  });
+  for (Tcp& tcp : Both()) {
+    ASSERT_TRUE(tcp.Send(Get("/", "Transfer-Encoding: chunked\r\n")));
+    EXPECT_THAT(ReceiveHead(tcp), HasSubstr("200 OK"));
+    ASSERT_TRUE(tcp.Send("5\nhello"));
+    EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+  }
+  app.reset();
+  EXPECT_EQ(resets.load(), 2);
+}
+
 TEST_F(HttpChannelTest, TlsOfTheApplicationIsNotHttp) {
   Begin();
   Serve(Echo);
@@ -296,8 +314,8 @@ TEST_F(HttpChannelTest, PipelinedRequestsWaitOutside) {
     while (sent < 100'000'000) {
       pollfd p{tcp.fd(), POLLOUT, 0};
       if (poll(&p, 1, 500) <= 0) break;
-      const ssize_t n = send(tcp.fd(), many.data(), many.size(),
-                             MSG_NOSIGNAL | MSG_DONTWAIT);
+      const ssize_t n =
+          send(tcp.fd(), many.data(), many.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (n > 0) sent += static_cast<uint64_t>(n);
     }
     EXPECT_LT(sent, 50'000'000u);
