@@ -61,14 +61,13 @@ void Agent::Run() {
   base::LogInfo("agent stopped", {{"node", config_.node}});
 }
 
-void Agent::LogNewProblems(const model::Snapshot& snapshot) const {
+void Agent::LogNewProblems(const std::vector<model::Problem>& before,
+                           const std::vector<model::Problem>& now) {
   std::set<std::string> known;
-  if (latest_ != nullptr) {
-    for (const model::Problem& problem : latest_->problems) {
-      known.insert(problem.ToString());
-    }
+  for (const model::Problem& problem : before) {
+    known.insert(problem.ToString());
   }
-  for (const model::Problem& problem : snapshot.problems) {
+  for (const model::Problem& problem : now) {
     std::string text = problem.ToString();
     if (known.contains(text)) continue;
     base::LogWarn("source problem", {{"what", std::move(text)}});
@@ -76,8 +75,13 @@ void Agent::LogNewProblems(const model::Snapshot& snapshot) const {
 }
 
 void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
-  LogNewProblems(*snapshot);
+  LogNewProblems(
+      latest_ == nullptr ? std::vector<model::Problem>() : latest_->problems,
+      snapshot->problems);
   latest_ = snapshot;
+  const auto file_problems = client_files_.problems();
+  engine_->SetClientMaterials(client_files_.Read(*snapshot, config_.node));
+  LogNewProblems(file_problems, client_files_.problems());
   trim_->Set(kTrimDelay);
   metrics_->DropWorkloads(*snapshot);
   metrics_->SetSourceProblems(static_cast<int64_t>(snapshot->problems.size()));

@@ -19,6 +19,7 @@
 #include "capture/enroller.h"
 #include "discovery/source.h"
 #include "hbone/engine.h"
+#include "identity/client_files.h"
 #include "identity/renewer.h"
 #include "identity/trust.h"
 #include "io/loop.h"
@@ -58,7 +59,8 @@ class Agent {
   // it. So nothing is captured that the workers know nothing of.
   void OnSnapshot(const model::SnapshotPtr& snapshot);
   // An operator reads the log for what is new; status has them all.
-  void LogNewProblems(const model::Snapshot& snapshot) const;
+  static void LogNewProblems(const std::vector<model::Problem>& before,
+                             const std::vector<model::Problem>& now);
   void Steer(model::SnapshotPtr snapshot);
   void OnSignal(int signal);
   // Readiness, every second: what nobody announces.
@@ -89,6 +91,7 @@ class Agent {
   std::unique_ptr<EnginePods> pods_;
   std::unique_ptr<identity::Trust> trust_;
   std::unique_ptr<identity::Renewer> renewer_;
+  identity::ClientFiles client_files_;
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
   model::SnapshotPtr latest_;   // the last one the source told of

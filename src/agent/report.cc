@@ -123,9 +123,11 @@ admin::StatusReport Agent::Report() const {
     report.counters[name] = value;
   }
   if (latest_ == nullptr) return report;
-  for (const model::Problem& problem : latest_->problems) {
-    report.problems.push_back({problem.file, problem.line, problem.object,
-                               problem.reason, problem.closes});
+  for (const auto* problems : {&latest_->problems, &client_files_.problems()}) {
+    for (const model::Problem& problem : *problems) {
+      report.problems.push_back({problem.file, problem.line, problem.object,
+                                 problem.reason, problem.closes});
+    }
   }
   for (const auto& [kind, count] : latest_->ignored_kinds) {
     report.ignored_kinds[kind] = count;

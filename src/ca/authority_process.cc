@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ca/kubernetes_pods.h"
 #include "ca/pods.h"
 #include "nodeward/version.h"
 
@@ -96,7 +97,17 @@ base::Status AuthorityProcess::BuildAuthenticator() {
 }
 
 base::Status AuthorityProcess::BuildPods() {
-  if (config_.manifests.empty()) return base::OkStatus();
+  if (config_.manifests.empty()) {
+    if (api_ == nullptr) return base::OkStatus();
+    service_->SetPods(std::make_shared<const KubernetesPods>(
+        config_.trust_domain,
+        [this](const std::string& path)
+            -> base::StatusOr<std::pair<long, std::string>> {
+          NODEWARD_ASSIGN(HttpsClient::Answer answer, api_->Get(path));
+          return std::pair(answer.status, std::move(answer.body));
+        }));
+    return base::OkStatus();
+  }
   discovery::ManifestOptions options;
   options.directory = config_.manifests;
   options.trust_domain = config_.trust_domain;
@@ -125,24 +136,32 @@ base::Status AuthorityProcess::BuildAdmin() {
 }
 
 void AuthorityProcess::Run() {
-  const auto issuer = issuer_->current();
-  base::LogInfo(
-      "CA started",
-      {{"version", kVersion},
-       {"listen",
-        base::Endpoint{config_.listen.address, server_->port()}.ToString()},
-       {"admin",
-        admin_ == nullptr
-            ? "none"
-            : base::Endpoint{config_.admin.address, admin_->port()}.ToString()},
-       {"trust_domain", config_.trust_domain},
-       {"issuer", issuer->source()},
-       {"issuer_not_after", Utc(issuer->not_after())},
-       {"authentication", authenticator_->Description()}});
+  LogStart();
   loop_->Run();
   readiness_.Set({"stopping"});
   server_->Drain(config_.drain);
   base::LogInfo("CA stopped");
+}
+
+base::Endpoint AuthorityProcess::listen() const {
+  return {config_.listen.address, server_->port()};
+}
+
+base::Endpoint AuthorityProcess::admin() const {
+  const uint16_t port = admin_ == nullptr ? uint16_t{0} : admin_->port();
+  return {config_.admin.address, port};
+}
+
+void AuthorityProcess::LogStart() const {
+  const auto issuer = issuer_->current();
+  base::LogInfo("CA started",
+                {{"version", kVersion},
+                 {"listen", listen().ToString()},
+                 {"admin", admin_ == nullptr ? "none" : admin().ToString()},
+                 {"trust_domain", config_.trust_domain},
+                 {"issuer", issuer->source()},
+                 {"issuer_not_after", Utc(issuer->not_after())},
+                 {"authentication", authenticator_->Description()}});
 }
 
 void AuthorityProcess::OnEvent(const Event& event) {

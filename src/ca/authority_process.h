@@ -33,6 +33,9 @@ class AuthorityProcess {
   ~AuthorityProcess();
   // Until SIGTERM or SIGINT; requests open then are answered first.
   void Run();
+  // Where it listens, with the ports that were chosen; no port: not served.
+  base::Endpoint listen() const;
+  base::Endpoint admin() const;
 
  private:
   explicit AuthorityProcess(const Config& config);
@@ -40,6 +43,7 @@ class AuthorityProcess {
   base::Status BuildAuthenticator();
   base::Status BuildPods();
   base::Status BuildAdmin();
+  void LogStart() const;
   void OnEvent(const Event& event);
   void OnTick();
   void Refresh();

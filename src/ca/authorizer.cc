@@ -11,8 +11,8 @@ base::Status Deny(const std::string& message) {
 }
 
 base::Status CheckPod(const model::Identity& asked, const std::string& node,
-                      const Pods& pods) {
-  const model::Workload* const pod = pods.OnNode(node, asked);
+                      const PodDirectory& pods) {
+  NODEWARD_ASSIGN(const PodDirectory::Pod pod, pods.OnNode(node, asked));
   if (pod == nullptr) {
     return Deny(base::StrCat("impersonate ", asked.ToSpiffe(),
                              ": no pod with it on node ", node));
@@ -30,7 +30,7 @@ base::Status CheckPod(const model::Identity& asked, const std::string& node,
 
 base::StatusOr<model::Identity> Authorizer::Authorize(
     const Caller& caller, const std::string& impersonated,
-    const Pods* pods) const {
+    const PodDirectory* pods) const {
   const model::Identity own{options_.trust_domain, caller.name_space,
                             caller.service_account};
   if (impersonated.empty()) return own;
@@ -61,7 +61,7 @@ base::StatusOr<model::Identity> Authorizer::Authorize(
 }
 
 base::StatusOr<std::string> Authorizer::NodeOf(const Caller& caller,
-                                               const Pods& pods) const {
+                                               const PodDirectory& pods) const {
   if (!caller.node_name.empty()) return caller.node_name;
   if (caller.pod_name.empty() || caller.pod_uid.empty()) {
     return Deny(base::StrCat("the token of ", caller.Username(),
@@ -69,7 +69,8 @@ base::StatusOr<std::string> Authorizer::NodeOf(const Caller& caller,
                              "projected one, bound to the agent's pod)"));
   }
   // The agent's own pod is no part of the mesh: its membership says nothing.
-  const model::Workload* pod = pods.Find(caller.name_space, caller.pod_name);
+  NODEWARD_ASSIGN(const PodDirectory::Pod pod,
+                  pods.Find(caller.name_space, caller.pod_name));
   if (pod == nullptr) {
     return Deny(base::StrCat("the caller's pod ", caller.name_space, "/",
                              caller.pod_name, " is not known"));

@@ -7,12 +7,12 @@
 
 #include "base/status.h"
 #include "ca/caller.h"
-#include "ca/pods.h"
+#include "ca/pod_directory.h"
 #include "model/identity.h"
 
 namespace nodeward::ca {
 
-// Who may ask for whom. Pure: it decides on what it is given.
+// Who may ask for whom.
 class Authorizer {
  public:
   struct Options {
@@ -31,14 +31,15 @@ class Authorizer {
   //  3. in `pods` there is a pod on that node with that identity, of our trust
   //     domain, in the mesh: enrolled, not ended, not on the host's network.
   // PermissionDenied names the one that fails; InvalidArgument: it is no SPIFFE
-  // ID. `pods` null: nothing is known of pods, so nobody is impersonated.
+  // ID; Unavailable: `pods` could not say. It is asked about nothing before 1
+  // holds. Null: nothing is known of pods, so nobody is impersonated.
   base::StatusOr<model::Identity> Authorize(const Caller& caller,
                                             const std::string& impersonated,
-                                            const Pods* pods) const;
+                                            const PodDirectory* pods) const;
 
  private:
   base::StatusOr<std::string> NodeOf(const Caller& caller,
-                                     const Pods& pods) const;
+                                     const PodDirectory& pods) const;
 
   const Options options_;
 };

@@ -35,7 +35,8 @@ struct Options {
   std::string kubernetes_token;  // empty: that of the pod
   std::vector<std::string> audiences = {"nodeward-ca"};
   std::vector<std::string> trusted_agents = {"nodeward-system/nodeward-agent"};
-  std::string manifests;  // where pods are described; empty: nowhere
+  // Where pods are described; empty: Kubernetes is asked, if at all.
+  std::string manifests;
   double rate = 100;
   double burst = 1000;
   int in_flight = 64;

@@ -13,7 +13,7 @@
 namespace nodeward::ca {
 namespace {
 
-constexpr size_t kMaxBody = 1 << 20;
+constexpr size_t kMaxBody = 4 << 20;
 constexpr size_t kMaxIdle = 8;
 
 using Curl = base::Handle<CURL, curl_easy_cleanup>;
@@ -53,15 +53,16 @@ class HttpsClient::Exchange {
  public:
   Exchange() : curl_(curl_easy_init()) {}
 
-  base::StatusOr<Answer> Post(const Options& options, const std::string& path,
-                              const std::string& json);
+  // `json` null: GET.
+  base::StatusOr<Answer> Ask(const Options& options, const std::string& path,
+                             const std::string* json);
 
  private:
   Curl curl_;
 };
 
-base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Post(
-    const Options& options, const std::string& path, const std::string& json) {
+base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Ask(
+    const Options& options, const std::string& path, const std::string* json) {
   NODEWARD_ASSIGN(pki::File token, pki::ReadFile(options.token_file));
   std::string bearer =
       base::StrCat("Authorization: Bearer ", Trimmed(token.text));
@@ -88,8 +89,11 @@ base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Post(
       curl, CURLOPT_TIMEOUT_MS,
       static_cast<long>(absl::ToInt64Milliseconds(options.deadline)));
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json.c_str());
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(json.size()));
+  if (json != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json->c_str());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE,
+                     static_cast<long>(json->size()));
+  }
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Collect);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
@@ -125,8 +129,17 @@ void HttpsClient::Give(std::unique_ptr<Exchange> exchange) {
 
 base::StatusOr<HttpsClient::Answer> HttpsClient::Post(const std::string& path,
                                                       const std::string& json) {
+  return Ask(path, &json);
+}
+
+base::StatusOr<HttpsClient::Answer> HttpsClient::Get(const std::string& path) {
+  return Ask(path, nullptr);
+}
+
+base::StatusOr<HttpsClient::Answer> HttpsClient::Ask(const std::string& path,
+                                                     const std::string* json) {
   std::unique_ptr<Exchange> exchange = Take();
-  auto answer = exchange->Post(options_, path, json);
+  auto answer = exchange->Ask(options_, path, json);
   if (answer.ok()) Give(std::move(exchange));
   return answer;
 }

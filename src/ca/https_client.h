@@ -25,17 +25,19 @@ class HttpsClient {
   };
   struct Answer {
     long status = 0;
-    std::string body;  // at most 1 MiB
+    std::string body;  // at most 4 MiB
   };
   explicit HttpsClient(Options options);
   ~HttpsClient();
 
   // Unavailable when there is no answer; what an answer means is the caller's.
   base::StatusOr<Answer> Post(const std::string& path, const std::string& json);
+  base::StatusOr<Answer> Get(const std::string& path);
   const std::string& server() const { return options_.server; }
 
  private:
   class Exchange;
+  base::StatusOr<Answer> Ask(const std::string& path, const std::string* json);
   std::unique_ptr<Exchange> Take();
   void Give(std::unique_ptr<Exchange> exchange);
 

@@ -3,24 +3,24 @@
 
 namespace nodeward::ca {
 
-Pods::Pods(model::SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
-  for (const auto& pod : snapshot_->workloads) {
+Pods::Pods(model::SnapshotPtr snapshot) {
+  for (const Pod& pod : snapshot->workloads) {
     if (pod->membership != model::Membership::kTerminal) {
-      by_name_[{pod->name_space, pod->name}] = pod.get();
+      by_name_[{pod->name_space, pod->name}] = pod;
     }
-    const model::Workload*& best = by_node_[{pod->node, pod->identity}];
-    if (best == nullptr || pod->in_mesh()) best = pod.get();
+    Pod& best = by_node_[{pod->node, pod->identity}];
+    if (best == nullptr || pod->in_mesh()) best = pod;
   }
 }
 
-const model::Workload* Pods::Find(const std::string& name_space,
-                                  const std::string& name) const {
+base::StatusOr<PodDirectory::Pod> Pods::Find(const std::string& name_space,
+                                             const std::string& name) const {
   const auto found = by_name_.find({name_space, name});
   return found == by_name_.end() ? nullptr : found->second;
 }
 
-const model::Workload* Pods::OnNode(const std::string& node,
-                                    const model::Identity& identity) const {
+base::StatusOr<PodDirectory::Pod> Pods::OnNode(
+    const std::string& node, const model::Identity& identity) const {
   const auto found = by_node_.find({node, identity});
   return found == by_node_.end() ? nullptr : found->second;
 }

@@ -55,7 +55,7 @@ Service::Service(Options options, Issuer issuer, Authenticator* authenticator,
       per_caller_(options_.per_caller),
       per_address_(options_.per_address) {}
 
-void Service::SetPods(std::shared_ptr<const Pods> pods) {
+void Service::SetPods(std::shared_ptr<const PodDirectory> pods) {
   base::MutexLock lock(&mutex_);
   pods_.swap(pods);
 }
@@ -89,7 +89,7 @@ base::StatusOr<std::vector<std::string>> Service::Answer(
 
 base::StatusOr<std::vector<std::string>> Service::ForCaller(
     const Request& request, const Caller& caller) {
-  std::shared_ptr<const Pods> pods;
+  std::shared_ptr<const PodDirectory> pods;
   {
     base::MutexLock lock(&mutex_);
     pods = pods_;

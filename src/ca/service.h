@@ -15,7 +15,7 @@
 #include "ca/authorizer.h"
 #include "ca/caller.h"
 #include "ca/limiter.h"
-#include "ca/pods.h"
+#include "ca/pod_directory.h"
 #include "model/identity.h"
 #include "observe/ca_metrics.h"
 #include "pki/authority.h"
@@ -52,7 +52,7 @@ class Service {
           const Authorizer* authorizer, observe::CaMetrics* metrics);
 
   // Null: nothing is known of pods.
-  void SetPods(std::shared_ptr<const Pods> pods);
+  void SetPods(std::shared_ptr<const PodDirectory> pods);
 
   // The certificates in PEM: the leaf, intermediates, and last, in one element,
   // the roots. Waits for the authenticator. Every certificate is one line of
@@ -75,7 +75,7 @@ class Service {
   Limiter per_caller_;
   Limiter per_address_;
   base::Mutex mutex_;
-  std::shared_ptr<const Pods> pods_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const PodDirectory> pods_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace nodeward::ca

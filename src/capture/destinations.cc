@@ -27,14 +27,18 @@ bool ServedByMesh(const model::Service& service) {
 
 // No value: left alone.
 std::optional<kernel::Destination> DestinationOf(
-    const model::Service& service) {
+    const model::Snapshot& snapshot, const model::Service& service) {
   const bool any_ready = std::any_of(
       service.ports.begin(), service.ports.end(),
       [](const model::ServicePort& port) { return !port.ready.empty(); });
   // The ports that the service does not have are refused, too.
   kernel::Destination destination = Refused();
   if (!any_ready) return destination;
-  if (!ServedByMesh(service)) return std::nullopt;
+  // Nobody but the agent knows the addresses of a ServiceEntry.
+  if (!ServedByMesh(service) && !snapshot.IsSecuredByRule(service) &&
+      service.host.empty()) {
+    return std::nullopt;
+  }
   for (const model::ServicePort& port : service.ports) {
     if (port.ready.empty()) continue;
     destination.ports.emplace_back(port.port, kernel::Action::kCapture);
@@ -53,8 +57,20 @@ std::vector<kernel::Destination> DestinationsOf(
   // Later ones win: an address in dispute is refused, whatever else it is.
   std::map<base::IpAddress, kernel::Destination> by_address;
   for (const auto& [address, service] : snapshot.service_by_ip) {
-    if (auto destination = DestinationOf(*service)) {
+    if (auto destination = DestinationOf(snapshot, *service)) {
       by_address[address] = *std::move(destination);
+    }
+  }
+  for (const auto& service : snapshot.services) {
+    if (!service->cluster_ips.empty() || !snapshot.IsSecuredByRule(*service)) {
+      continue;
+    }
+    for (const model::ServicePort& port : service->ports) {
+      for (const auto* list : {&port.ready, &port.unready}) {
+        for (const model::ServiceEndpoint& endpoint : *list) {
+          by_address[endpoint.address.address] = {};
+        }
+      }
     }
   }
   for (const auto& [address, workload] : snapshot.workload_by_ip) {

@@ -16,6 +16,8 @@ namespace nodeward::capture {
 // have
 //   a ready endpoint, refused on every other;
 // - a service without any ready endpoint: refused;
+// - what a DestinationRule secures: such a service as if the mesh served it, an
+//   endpoint of a headless one captured;
 // - a service that only others serve, and everything else: not listed, so the
 //   connection is left alone.
 // Sorted by address, each once.

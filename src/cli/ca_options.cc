@@ -77,7 +77,8 @@ void AddCallers(CLI::App* command, ca::Options* options) {
       ->capture_default_str();
   command
       ->add_option("--manifests", options->manifests,
-                   "Kubernetes YAML that says which pods there are")
+                   "Kubernetes YAML that says which pods there are (default: "
+                   "the API server, with --kubernetes)")
       ->type_name("DIR");
 }
 

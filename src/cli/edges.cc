@@ -42,6 +42,11 @@ void PrintTable(std::ostream& out, const Json& edges, bool wide) {
       row.push_back(ShortIdentity(GetString(edge, "server_id")));
     }
     row.push_back(Secured(edge));
+    const std::string refusal = GetString(edge, "last_refusal");
+    if (wide && !refusal.empty() &&
+        (row.back() == "refused" || row.back() == "failed")) {
+      base::StrAppend(&row.back(), ": ", refusal);
+    }
     table.Add(std::move(row));
   }
   table.Print(out);

@@ -28,6 +28,24 @@ namespace {
 
 using base::StrCat;
 
+// Help without "Needs" and "Excludes", which the texts tell where they matter.
+class PlainFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_type_size() == 0) return "";
+    std::string text;
+    const auto add = [&](const std::string& part) {
+      if (!part.empty()) base::StrAppend(&text, " ", part);
+    };
+    add(option->get_type_name());
+    if (!option->get_default_str().empty()) {
+      add(StrCat("[", option->get_default_str(), "]"));
+    }
+    if (option->get_required()) add("(required)");
+    return text;
+  }
+};
+
 // The parser, and the options that it fills.
 struct CommandLine {
   explicit CommandLine(const Environment& environment);
@@ -73,6 +91,7 @@ void AddRunDir(CLI::App* command, std::string* run_dir) {
 CommandLine::CommandLine(const Environment& environment)
     : run_dir(environment.run_dir) {
   app.require_subcommand(0, 1);
+  app.formatter(std::make_shared<PlainFormatter>());
   app.add_flag("--version", show_version, "Print the version and exit");
   AddRunDir(&app, &run_dir);
   AddAgent();
@@ -215,8 +234,16 @@ void AddManifestSettings(CLI::App* command, CLI::Option* manifests,
   add(command->add_option("--trust-domain", options->trust_domain,
                           "The mesh's own (cluster.local)"),
       "DOMAIN");
-  add(command->add_option("--trust-domain-alias", options->trust_domain_aliases,
-                          "Another name of it; may be repeated"),
+  add(command
+          ->add_option("--trust-domain-alias", options->trust_domain_aliases,
+                       "Another name of it; may be repeated")
+          ->allow_extra_args(false),
+      "DOMAIN");
+  add(command
+          ->add_option("--federated-trust-domain",
+                       options->federated_trust_domains,
+                       "Another one that is trusted; may be repeated")
+          ->allow_extra_args(false),
       "DOMAIN");
   add(command->add_option("--root-namespace", options->root_namespace,
                           "Whose policies are the whole mesh's "
@@ -365,10 +392,6 @@ CommandWords WordsOf(const CLI::App& command, const std::string& name) {
     for (const std::string& one : option->get_snames()) {
       words.options.push_back("-" + one);
     }
-  }
-  for (const CLI::App* below : command.get_subcommands({})) {
-    // Of the program itself they are listed apart.
-    if (!name.empty()) words.options.push_back(below->get_name());
   }
   return words;
 }

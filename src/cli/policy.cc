@@ -32,6 +32,7 @@ base::StatusOr<model::SnapshotPtr> ReadSnapshot(
   manifests.directory = options.path;
   manifests.trust_domain = options.trust_domain;
   manifests.trust_domain_aliases = options.trust_domain_aliases;
+  manifests.federated_trust_domains = options.federated_trust_domains;
   manifests.root_namespace = options.root_namespace;
   if (!model::ParsePathNormalization(options.path_normalization,
                                      &manifests.path_normalization)) {

@@ -15,6 +15,7 @@ struct ManifestsOptions {
   std::string path;  // empty: the running agent is asked
   std::string trust_domain = "cluster.local";
   std::vector<std::string> trust_domain_aliases;
+  std::vector<std::string> federated_trust_domains;
   std::string root_namespace = "istio-system";
   std::string path_normalization = "BASE";
 };

@@ -36,6 +36,10 @@ struct Collected {
   Entries<std::shared_ptr<const EndpointSlice>> slices;
   Entries<std::shared_ptr<const PeerAuthentication>> policies;
   Entries<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
+  Entries<std::shared_ptr<const model::DestinationRule>> rules;
+  Entries<std::shared_ptr<const ServiceEntry>> service_entries;
+  Entries<std::shared_ptr<const model::FileSet>> config_maps;
+  Entries<std::shared_ptr<const model::FileSet>> secrets;
   std::vector<model::ClosingPolicy> closing;
 };
 
@@ -98,7 +102,13 @@ Collected Collect(const std::map<std::string, Manifest>& files,
               get_if<std::shared_ptr<const PeerAuthentication>>(&content)) ||
           add(&all.authorization,
               get_if<std::shared_ptr<const model::AuthorizationPolicy>>(
-                  &content))) {
+                  &content)) ||
+          add(&all.rules, get_if<std::shared_ptr<const model::DestinationRule>>(
+                              &content)) ||
+          add(&all.service_entries,
+              get_if<std::shared_ptr<const ServiceEntry>>(&content)) ||
+          add(object.kind == "Secret" ? &all.secrets : &all.config_maps,
+              get_if<std::shared_ptr<const model::FileSet>>(&content))) {
         continue;
       }
       if (const auto* closing =
@@ -113,6 +123,10 @@ Collected Collect(const std::map<std::string, Manifest>& files,
   SortAndUnify(&all.slices, problems);
   SortAndUnify(&all.policies, problems);
   SortAndUnify(&all.authorization, problems);
+  SortAndUnify(&all.rules, problems);
+  SortAndUnify(&all.service_entries, problems);
+  SortAndUnify(&all.config_maps, problems);
+  SortAndUnify(&all.secrets, problems);
   return all;
 }
 
@@ -160,6 +174,36 @@ void ReportSharedVirtualAddresses(
           ProblemOf(*entry.object, *entry.file,
                     base::StrCat("/spec/clusterIP: ", ip.ToString(),
                                  " belongs to ", owner->second->Title())));
+    }
+  }
+}
+
+// Behind the cluster's own services, with the workloads that are known.
+void AddServiceEntries(
+    const Entries<std::shared_ptr<const ServiceEntry>>& entries,
+    Snapshot* snapshot) {
+  if (entries.empty()) return;
+  absl::flat_hash_map<base::IpAddress, std::shared_ptr<const model::Workload>>
+      live;
+  for (const auto& workload : snapshot->workloads) {
+    if (workload->membership == model::Membership::kHostNetwork ||
+        workload->membership == model::Membership::kTerminal) {
+      continue;
+    }
+    for (const base::IpAddress& ip : workload->ips) live[ip] = workload;
+  }
+  for (const auto& entry : entries) {
+    for (const model::Service& each : (*entry.content)->services) {
+      auto service = std::make_shared<model::Service>(each);
+      for (model::ServicePort& port : service->ports) {
+        for (model::ServiceEndpoint& endpoint : port.ready) {
+          const auto found = live.find(endpoint.address.address);
+          if (found == live.end()) continue;
+          endpoint.workload = found->second;
+          endpoint.node = found->second->node;
+        }
+      }
+      snapshot->services.push_back(std::move(service));
     }
   }
 }
@@ -220,7 +264,9 @@ void Enrol(const Namespace* name_space, bool conflicting, Pod* pod) {
     enrolment.reason = "another live pod has one of its addresses";
   }
   const model::Workload& last = *pod->workload;
+  const bool requires_mtls = name_space != nullptr && name_space->requires_mtls;
   if (last.membership == enrolment.membership &&
+      last.requires_mtls == requires_mtls &&
       last.opted_in == enrolment.opted_in &&
       last.membership_reason == enrolment.reason) {
     return;
@@ -229,6 +275,7 @@ void Enrol(const Namespace* name_space, bool conflicting, Pod* pod) {
   workload->membership = enrolment.membership;
   workload->membership_reason = enrolment.reason;
   workload->opted_in = enrolment.opted_in;
+  workload->requires_mtls = requires_mtls;
   pod->workload = std::move(workload);
 }
 
@@ -277,6 +324,7 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   for (const Service* service : services) {
     snapshot->services.push_back(resolver.Resolve(*service));
   }
+  AddServiceEntries(all.service_entries, snapshot.get());
   ReportSharedVirtualAddresses(all.services, &snapshot->problems);
 
   for (const auto& entry : all.policies) {
@@ -284,6 +332,16 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   }
   for (const auto& entry : all.authorization) {
     snapshot->authorization_policies.push_back(*entry.content);
+  }
+  for (const auto& entry : all.rules) {
+    snapshot->destination_rules.push_back(*entry.content);
+  }
+  for (const auto* sets : {&all.config_maps, &all.secrets}) {
+    for (const auto& entry : *sets) {
+      const model::FileSet& set = **entry.content;
+      snapshot->file_sets[{set.kind, set.name_space, set.name}] =
+          *entry.content;
+    }
   }
   snapshot->path_normalization = options_.path_normalization;
   snapshot->closing_policies = std::move(all.closing);

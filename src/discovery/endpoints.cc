@@ -70,6 +70,7 @@ std::shared_ptr<const model::Service> EndpointResolver::Resolve(
   result->name = service.name;
   result->name_space = service.name_space;
   result->cluster_ips = service.cluster_ips;
+  result->local_only = service.local_only;
   result->ports.reserve(service.ports.size());
   for (const Service::Port& port : service.ports) {
     result->ports.push_back({port.name,
@@ -85,6 +86,7 @@ std::shared_ptr<const model::Service> EndpointResolver::Resolve(
     FromSelector(service, result.get());
   }
   for (model::ServicePort& port : result->ports) {
+    if (!result->cluster_ips.empty()) port.unready.clear();
     // RouteTo finds those of one family by this order.
     std::stable_partition(
         port.ready.begin(), port.ready.end(),
@@ -103,13 +105,14 @@ void EndpointResolver::FromSlices(
                        [&](const auto& to) { return to.name == from.name; });
       if (port == result->ports.end()) continue;
       for (const EndpointSlice::Endpoint& endpoint : slice->endpoints) {
-        if (!endpoint.ready) continue;
+        auto& list = endpoint.ready ? port->ready : port->unready;
         for (const base::IpAddress& ip : endpoint.addresses) {
           const auto found = by_ip_.find(ip);
           if (found == by_ip_.end()) {
-            port->ready.push_back({{ip, from.port}, nullptr});
+            list.push_back({{ip, from.port}, nullptr, endpoint.node});
           } else if (CanServe(**found->second)) {
-            port->ready.push_back({{ip, from.port}, *found->second});
+            list.push_back(
+                {{ip, from.port}, *found->second, (*found->second)->node});
           }
         }
       }
@@ -124,14 +127,16 @@ void EndpointResolver::FromSelector(const Service& service,
   const auto candidates = by_label_.find(Pair{service.name_space, key, value});
   if (candidates == by_label_.end()) return;
   for (const Workload* workload : candidates->second) {
-    if (!(*workload)->ready && !service.publish_not_ready) continue;
+    const bool ready = (*workload)->ready || service.publish_not_ready;
     if (!model::Selects(service.selector, (*workload)->labels)) continue;
     for (size_t i = 0; i < service.ports.size(); ++i) {
       const uint16_t target = TargetPort(service.ports[i], **workload);
       if (target == 0) continue;
       for (const base::IpAddress& ip : (*workload)->ips) {
         if (!ServesFamily(*result, ip)) continue;
-        result->ports[i].ready.push_back({{ip, target}, *workload});
+        model::ServicePort& port = result->ports[i];
+        (ready ? port.ready : port.unready)
+            .push_back({{ip, target}, *workload, (*workload)->node});
       }
     }
   }

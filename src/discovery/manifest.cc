@@ -9,12 +9,15 @@
 #include "base/text.h"
 #include "base/yaml.h"
 #include "discovery/authorization.h"
+#include "discovery/destination_rule.h"
 #include "discovery/field.h"
+#include "discovery/file_set.h"
 #include "discovery/metadata.h"
 #include "discovery/opt_in.h"
 #include "discovery/pod.h"
 #include "discovery/security.h"
 #include "discovery/service.h"
+#include "discovery/service_entry.h"
 
 namespace nodeward::discovery {
 namespace {
@@ -22,6 +25,9 @@ namespace {
 using model::Problem;
 
 constexpr std::string_view kSecurityGroup = "security.istio.io/";
+constexpr std::string_view kNetworkGroup = "networking.istio.io/";
+constexpr std::string_view kRefusedUntilMended =
+    "; until it is mended, connections to its host are refused";
 constexpr std::string_view kUntilMended =
     "; until it is mended, it closes what it could concern";
 
@@ -29,10 +35,24 @@ bool IsSecurityKind(std::string_view kind) {
   return kind == "PeerAuthentication" || kind == "AuthorizationPolicy";
 }
 
+bool IsFileSet(std::string_view kind) {
+  return kind == "ConfigMap" || kind == "Secret";
+}
+
+bool IsNetworking(std::string_view kind) {
+  return kind == "DestinationRule" || kind == "ServiceEntry";
+}
+
 // Which group and versions a kind that we read has.
 bool IsKnown(std::string_view kind, std::string_view version) {
-  if (kind == "Namespace" || kind == "Pod" || kind == "Service") {
+  if (kind == "Namespace" || kind == "Pod" || kind == "Service" ||
+      IsFileSet(kind)) {
     return version == "v1";
+  }
+  if (IsNetworking(kind)) {
+    return version == "networking.istio.io/v1" ||
+           version == "networking.istio.io/v1beta1" ||
+           version == "networking.istio.io/v1alpha3";
   }
   if (kind == "EndpointSlice") return version == "discovery.k8s.io/v1";
   return IsSecurityKind(kind) && (version == "security.istio.io/v1" ||
@@ -40,7 +60,8 @@ bool IsKnown(std::string_view kind, std::string_view version) {
 }
 
 bool OfKnownKind(std::string_view kind) {
-  return IsKnown(kind, "v1") || kind == "EndpointSlice" || IsSecurityKind(kind);
+  return IsKnown(kind, "v1") || kind == "EndpointSlice" || IsNetworking(kind) ||
+         IsSecurityKind(kind);
 }
 
 class Reader {
@@ -215,6 +236,10 @@ void Reader::ReadValue(const base::Json& value, const Place& place,
     ReportUnknown(value, place,
                   base::StrCat("apiVersion ", version,
                                " is not known; use security.istio.io/v1"));
+  } else if (IsNetworking(kind) && version.starts_with(kNetworkGroup)) {
+    ReportUnknown(value, place,
+                  base::StrCat("apiVersion ", version,
+                               " is not known; use networking.istio.io/v1"));
   } else if (kind == "List" || (kind.ends_with("List") &&
                                 OfKnownKind(kind.substr(0, kind.size() - 4)))) {
     ReportUnknown(value, place, "/items: must be a list");
@@ -262,7 +287,8 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
                                     const Metadata& metadata, int line) {
   if (kind == "Namespace") {
     return std::make_shared<const Namespace>(
-        Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true)});
+        Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true),
+                  ReadRequiresMtls(root["metadata"]["labels"])});
   }
   if (kind == "Pod") {
     return std::make_shared<Pod>(
@@ -275,9 +301,24 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
     return std::make_shared<const EndpointSlice>(
         ReadEndpointSlice(root, metadata));
   }
+  if (IsFileSet(kind)) return ReadFileSet(root, metadata, kind);
+  if (kind == "ServiceEntry") {
+    return std::make_shared<const ServiceEntry>(
+        ReadServiceEntry(root, metadata));
+  }
+  if (kind == "DestinationRule") {
+    auto rule = std::make_shared<model::DestinationRule>(
+        ReadDestinationRule(root, metadata));
+    rule->file = file_;
+    rule->line = line;
+    return rule;
+  }
   if (kind == "PeerAuthentication") {
-    return std::make_shared<const model::PeerAuthentication>(
+    auto policy = std::make_shared<model::PeerAuthentication>(
         ReadPeerAuthentication(root, metadata, context_.root_namespace));
+    policy->file = file_;
+    policy->line = line;
+    return std::shared_ptr<const model::PeerAuthentication>(std::move(policy));
   }
   auto policy = std::make_shared<model::AuthorizationPolicy>(
       ReadAuthorizationPolicy(root, metadata, context_.root_namespace));
@@ -306,6 +347,24 @@ void Reader::ReadObject(const base::Json& value, const Place& place,
   Keep(std::move(object), value, place, findings);
 }
 
+// Is it a rule of which nobody can tell what it was to secure, but where?
+bool RefusesItsHost(const Object& object) {
+  const auto* rule = std::get_if<std::shared_ptr<const model::DestinationRule>>(
+      &object.content);
+  return rule != nullptr && !(*rule)->host.empty();
+}
+
+// REQUIRES: RefusesItsHost(object).
+std::shared_ptr<const model::DestinationRule> Refusing(const Object& object,
+                                                       const Finding& why) {
+  auto rule = std::make_shared<model::DestinationRule>(
+      *std::get<std::shared_ptr<const model::DestinationRule>>(object.content));
+  rule->broken = base::StrCat(why.pointer, ": ", why.reason);
+  rule->tls.reset();
+  rule->port_tls.clear();
+  return rule;
+}
+
 // Decides what stands: the new version, the last good one, the part that can
 // be used, what closes in its stead, or nothing.
 void Reader::Keep(Object object, const base::Json& value, const Place& place,
@@ -318,8 +377,10 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
   const bool closes = broken && IsSecurityKind(*object.kind) &&
                       last_good == nullptr &&
                       !(object.name.empty() && KeepsLastSecurity());
+  const bool refuses = broken && last_good == nullptr && RefusesItsHost(object);
   const std::string_view outcome =
       last_good != nullptr ? "; the last good version stays in force"
+      : refuses            ? kRefusedUntilMended
       : closes             ? kUntilMended
       : broken             ? "; the object is not used"
                            : "; that part is left out";
@@ -329,15 +390,16 @@ void Reader::Keep(Object object, const base::Json& value, const Place& place,
                             object.Title(),
                             base::StrCat(finding.pointer, ": ", finding.reason,
                                          note ? std::string_view() : outcome),
-                            closes && !note, !note});
+                            (closes || refuses) && !note, !note});
   }
-  if (last_good != nullptr || (broken && !closes)) {
+  if (last_good != nullptr || (broken && !closes && !refuses)) {
     result_.problems.insert(result_.problems.end(), object.notes.begin(),
                             object.notes.end());
     if (last_good != nullptr) result_.objects.push_back(*last_good);
     return;
   }
   object.good = !flawed;
+  if (refuses) object.content = Refusing(object, findings.front());
   if (closes) {
     object.content = std::make_shared<const model::ClosingPolicy>(
         CloseForBroken(value, object.kind,
@@ -417,6 +479,7 @@ bool ReadAlike(const Pod& a, const Pod& b) {
   made.membership = a.workload->membership;
   made.membership_reason = a.workload->membership_reason;
   made.opted_in = a.workload->opted_in;
+  made.requires_mtls = a.workload->requires_mtls;
   return made == *a.workload && a.opt_in == b.opt_in &&
          a.host_network == b.host_network && a.sidecar == b.sidecar &&
          a.ended == b.ended;

@@ -12,9 +12,11 @@
 #include "base/interned.h"
 #include "base/ip.h"
 #include "model/authorization.h"
+#include "model/destination_rule.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/snapshot.h"
+#include "model/volume.h"
 #include "model/workload.h"
 
 namespace nodeward::discovery {
@@ -32,6 +34,7 @@ struct OptIn {
 struct Namespace {
   std::string name;
   OptIn opt_in;
+  bool requires_mtls = false;  // nodeward.io/outbound=require-mtls
 
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };
@@ -64,6 +67,7 @@ struct Service {
   std::vector<base::IpAddress> cluster_ips;
   model::Labels selector;  // empty: endpoints come from slices only
   bool publish_not_ready = false;
+  bool local_only = false;  // internalTrafficPolicy: Local
   std::vector<Port> ports;
 };
 
@@ -75,11 +79,16 @@ struct EndpointSlice {
   struct Endpoint {
     std::vector<base::IpAddress> addresses;
     bool ready = true;
+    base::Interned<std::string> node;
   };
   std::string name_space;
   std::string service;
   std::vector<Port> ports;
   std::vector<Endpoint> endpoints;
+};
+
+struct ServiceEntry {
+  std::vector<model::Service> services;  // one for each host
 };
 
 // One object of the source. Immutable once read (but for a pod's workload, see
@@ -91,6 +100,9 @@ struct Object {
                    std::shared_ptr<const EndpointSlice>,
                    std::shared_ptr<const model::PeerAuthentication>,
                    std::shared_ptr<const model::AuthorizationPolicy>,
+                   std::shared_ptr<const model::DestinationRule>,
+                   std::shared_ptr<const ServiceEntry>,
+                   std::shared_ptr<const model::FileSet>,
                    std::shared_ptr<const model::ClosingPolicy>>;
 
   base::Interned<std::string> kind;

@@ -82,4 +82,16 @@ base::StatusOr<model::SnapshotPtr> ReadOnce(ManifestOptions options) {
   return catalog.Build({});
 }
 
+model::SnapshotPtr ReadTexts(const std::vector<std::string>& texts,
+                             ManifestOptions options) {
+  const ManifestContext context{options.trust_domain, options.root_namespace};
+  const std::string place = options.directory;
+  Catalog catalog(std::move(options));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string name = base::StrCat(place, " (", i + 1, ")");
+    catalog.Put(name, ReadManifest(name, texts[i], nullptr, context));
+  }
+  return catalog.Build({});
+}
+
 }  // namespace nodeward::discovery

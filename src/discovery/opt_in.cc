@@ -11,6 +11,7 @@ using Wish = OptIn::Wish;
 
 constexpr std::string_view kOurLabel = "nodeward.io/mesh";
 constexpr std::string_view kIstioLabel = "istio.io/dataplane-mode";
+constexpr std::string_view kOutboundLabel = "nodeward.io/outbound";
 
 Wish OurWish(const std::string& value, bool is_namespace) {
   if (value == "enabled") return Wish::kEnabled;
@@ -70,6 +71,15 @@ OptIn ReadOptIn(const Field& labels, bool is_namespace) {
                             "' counts as not set; use ", known));
   }
   return {};
+}
+
+bool ReadRequiresMtls(const Field& labels) {
+  const Field field = labels[kOutboundLabel];
+  if (!field.is_text()) return false;
+  if (field.Text() == "require-mtls") return true;
+  field.Note(base::StrCat("unknown value '", field.Text(),
+                          "' counts as not set; use require-mtls"));
+  return false;
 }
 
 Enrolment DecideEnrolment(const Pod& pod, const Namespace* name_space) {

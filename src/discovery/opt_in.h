@@ -13,6 +13,9 @@ namespace nodeward::discovery {
 // noted. Only a Namespace may say "required".
 OptIn ReadOptIn(const Field& labels, bool is_namespace);
 
+// Do the labels of a Namespace forbid its pods plaintext to the mesh?
+bool ReadRequiresMtls(const Field& labels);
+
 struct Enrolment {
   model::Membership membership = model::Membership::kNotOptedIn;
   std::string reason;

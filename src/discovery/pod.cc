@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "base/text.h"
+#include "discovery/file_set.h"
 #include "discovery/opt_in.h"
 
 namespace nodeward::discovery {
@@ -228,6 +229,7 @@ Pod ReadPod(const Field& root, const Metadata& metadata,
   }
   ReadNames(root, metadata, &workload);
   ReadNetns(root, metadata, &workload);
+  workload.proxy_mounts = ReadProxyMounts(root, metadata);
   pod.opt_in = ReadOptIn(root["metadata"]["labels"], false);
   workload.uid = metadata.uid;
   if (workload.uid.empty()) {

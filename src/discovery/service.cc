@@ -51,6 +51,17 @@ Service ReadService(const Field& root, const Metadata& metadata) {
   service.name_space = metadata.name_space;
   ReadClusterIps(spec, &service);
   service.selector = spec["selector"].StringMap();
+  const Field internal = spec["internalTrafficPolicy"];
+  const std::string policy = internal.Text("Cluster");
+  service.local_only = policy == "Local";
+  if (policy != "Cluster" && policy != "Local") {
+    internal.Note("must be Cluster or Local; Cluster is assumed");
+  }
+  if (spec["sessionAffinity"].Text("None") != "None") {
+    spec["sessionAffinity"].Note(
+        "is not honoured: each connection of a pod in the mesh goes to any "
+        "ready endpoint");
+  }
   service.publish_not_ready = spec["publishNotReadyAddresses"].Flag();
   for (const Field& item : spec["ports"].Lenient().Items()) {
     if (const auto port = ReadPort(item)) service.ports.push_back(*port);
@@ -78,6 +89,7 @@ EndpointSlice ReadEndpointSlice(const Field& root, const Metadata& metadata) {
     }
     // Not told means ready.
     endpoint.ready = item["conditions"]["ready"].Flag(true);
+    endpoint.node = item["nodeName"].Text();
     slice.endpoints.push_back(std::move(endpoint));
   }
   return slice;

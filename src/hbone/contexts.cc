@@ -8,6 +8,12 @@
 #include "base/text.h"
 
 namespace nodeward::hbone {
+namespace {
+
+// Contexts for DestinationRules kept although nobody uses them now.
+constexpr size_t kMaxOriginating = 64;
+
+}  // namespace
 
 std::shared_ptr<const tls::Context> Contexts::Find(
     const model::Identity& identity, tls::Role role,
@@ -37,6 +43,29 @@ std::shared_ptr<const tls::Context> Contexts::Find(
     return nullptr;
   }
   contexts_[key] = *made;
+  return *made;
+}
+
+std::shared_ptr<const tls::Context> Contexts::FindOriginating(
+    const std::shared_ptr<const pki::ClientMaterial>& material,
+    const tls::Context::Origin& origin) {
+  for (const auto& each : originating_) {
+    if (each->material() == material.get() && each->origin() == origin) {
+      return each;
+    }
+  }
+  // What nobody else holds belongs to files or rules of former times, or rests.
+  if (originating_.size() >= kMaxOriginating) {
+    std::erase_if(originating_,
+                  [](const auto& each) { return each.use_count() == 1; });
+  }
+  auto made = tls::Context::CreateOriginating(material, origin);
+  if (!made.ok()) {
+    base::LogError("make TLS context",
+                   {{"error", std::string(made.status().message())}});
+    return nullptr;
+  }
+  originating_.push_back(*made);
   return *made;
 }
 

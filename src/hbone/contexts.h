@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "model/identity.h"
+#include "pki/client_material.h"
 #include "pki/credential.h"
 #include "pki/peer_verifier.h"
 #include "tls/context.h"
@@ -26,6 +28,11 @@ class Contexts {
   std::shared_ptr<const tls::Context> Find(const model::Identity& identity,
                                            tls::Role role,
                                            tls::Context::Options::Alpn alpn);
+  // For servers outside of the mesh. Null when it cannot be made, which is
+  // logged. The same pointer as long as somebody uses it.
+  std::shared_ptr<const tls::Context> FindOriginating(
+      const std::shared_ptr<const pki::ClientMaterial>& material,
+      const tls::Context::Origin& origin);
   // The store has changed: what is outdated is made anew when it is needed.
   // True when peers that were accepted before must be checked again.
   bool Refresh();
@@ -38,6 +45,7 @@ class Contexts {
   using Key =
       std::tuple<model::Identity, tls::Role, tls::Context::Options::Alpn>;
   const pki::CredentialStore* const store_;
+  std::vector<std::shared_ptr<const tls::Context>> originating_;
   absl::flat_hash_map<Key, std::shared_ptr<const tls::Context>> contexts_;
   std::shared_ptr<const pki::TrustBundle> bundle_;     // as of the last Refresh
   std::shared_ptr<const pki::PeerVerifier> verifier_;  // CheckPeer's last

@@ -52,6 +52,10 @@ class EngineImpl final : public Engine {
   base::Status StartWorkers(const pki::CredentialStore* credentials);
   void SetSnapshot(model::SnapshotPtr snapshot,
                    std::function<void()> done) override;
+  void SetClientMaterials(
+      std::shared_ptr<const pki::ClientMaterials> materials) override {
+    materials_ = std::move(materials);
+  }
   void CredentialsChanged() override;
   void AddPod(LocalPod pod) override;
   void DrainPod(const std::string& uid, std::function<void()> drained) override;
@@ -63,6 +67,7 @@ class EngineImpl final : public Engine {
   const Options options_;
   observe::FlowSink* const flows_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<const pki::ClientMaterials> materials_;
   std::shared_ptr<const MeshView> mesh_;  // SetSnapshot's latest
 };
 
@@ -89,8 +94,8 @@ base::Status EngineImpl::StartWorkers(const pki::CredentialStore* credentials) {
 
 void EngineImpl::SetSnapshot(model::SnapshotPtr snapshot,
                              std::function<void()> done) {
-  auto mesh =
-      std::make_shared<const MeshView>(std::move(snapshot), mesh_.get());
+  auto mesh = std::make_shared<const MeshView>(std::move(snapshot), mesh_.get(),
+                                               materials_);
   mesh_ = mesh;
   auto all = std::make_shared<Countdown>(workers_.size(), std::move(done));
   for (const auto& worker : workers_) {

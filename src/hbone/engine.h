@@ -28,6 +28,7 @@
 #include "io/pod_network.h"
 #include "model/snapshot.h"
 #include "observe/flow.h"
+#include "pki/client_material.h"
 #include "pki/credential.h"
 
 namespace nodeward::hbone {
@@ -82,6 +83,10 @@ class Engine {
   // thread of the last worker that has finished doing so.
   virtual void SetSnapshot(model::SnapshotPtr snapshot,
                            std::function<void()> done) = 0;
+  // What DestinationRules of the next snapshots need. It comes into force with
+  // the next SetSnapshot.
+  virtual void SetClientMaterials(
+      std::shared_ptr<const pki::ClientMaterials> materials) = 0;
   // Credentials or roots have changed in the store: new sessions use them.
   virtual void CredentialsChanged() = 0;
 

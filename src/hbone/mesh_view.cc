@@ -5,9 +5,11 @@
 
 namespace nodeward::hbone {
 
-MeshView::MeshView(model::SnapshotPtr snapshot, const MeshView* previous)
+MeshView::MeshView(model::SnapshotPtr snapshot, const MeshView* previous,
+                   std::shared_ptr<const pki::ClientMaterials> materials)
     : snapshot_(std::move(snapshot)),
-      rules_(*snapshot_, previous == nullptr ? nullptr : &previous->rules_) {
+      rules_(*snapshot_, previous == nullptr ? nullptr : &previous->rules_),
+      materials_(std::move(materials)) {
   pods_.reserve(snapshot_->workloads.size());
   for (const auto& workload : snapshot_->workloads) {
     pods_.try_emplace(workload->uid, workload);
@@ -16,6 +18,14 @@ MeshView::MeshView(model::SnapshotPtr snapshot, const MeshView* previous)
   for (const auto& service : snapshot_->services) {
     services_.try_emplace(service.get(), service);
   }
+}
+
+const pki::ClientMaterials::Entry* MeshView::FindMaterial(
+    const model::Workload& client, const model::ClientTls& tls) const {
+  if (materials_ == nullptr) return nullptr;
+  const auto found =
+      materials_->entries.find(pki::ClientMaterials::KeyOf(client, tls));
+  return found == materials_->entries.end() ? nullptr : &found->second;
 }
 
 std::shared_ptr<const model::Workload> MeshView::FindPod(

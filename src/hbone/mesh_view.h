@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "model/snapshot.h"
+#include "pki/client_material.h"
 #include "policy/verdict.h"
 
 namespace nodeward::hbone {
@@ -16,11 +17,16 @@ namespace nodeward::hbone {
 class MeshView {
  public:
   // What did not change is taken from `previous` (may be null).
-  explicit MeshView(model::SnapshotPtr snapshot,
-                    const MeshView* previous = nullptr);
+  // `materials`: what DestinationRules need; null: nothing has been read.
+  explicit MeshView(
+      model::SnapshotPtr snapshot, const MeshView* previous = nullptr,
+      std::shared_ptr<const pki::ClientMaterials> materials = nullptr);
 
   const model::Snapshot& snapshot() const { return *snapshot_; }
   const policy::Rulebook& rules() const { return rules_; }
+  // What `client` has for a rule's part; null: it was never asked for.
+  const pki::ClientMaterials::Entry* FindMaterial(
+      const model::Workload& client, const model::ClientTls& tls) const;
   // Any workload, also one that has ended; null: unknown.
   std::shared_ptr<const model::Workload> FindPod(const std::string& uid) const;
   // The live owner of `ip`, or null.
@@ -33,6 +39,7 @@ class MeshView {
  private:
   const model::SnapshotPtr snapshot_;
   const policy::Rulebook rules_;
+  const std::shared_ptr<const pki::ClientMaterials> materials_;
   // By their uid.
   absl::flat_hash_map<std::string_view, std::shared_ptr<const model::Workload>>
       pods_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hbone/outbound.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -18,6 +19,10 @@ using observe::Security;
 
 // How long a connection waits for its pod's first certificate.
 constexpr absl::Duration kCredentialWait = absl::Seconds(5);
+// What an agent answers whose application refuses the connection.
+constexpr int kUnavailable = 503;
+// How many endpoints of a service are asked for one connection.
+constexpr size_t kMaxEndpoints = 8;
 
 }  // namespace
 
@@ -66,34 +71,43 @@ void Outbound::Decide() {
     return Wait(worker_->options().hold, Outcome::kNoRoute,
                 "the pod itself is not known yet");
   }
-  route_ = RouteTo(destination_);
+  route_ = policy::RouteTo(
+      worker_->mesh()->snapshot(), pod_->workload().get(), destination_,
+      worker_->InMeshCidrs(destination_.address), pick_, tried_);
   if (route_.kind == policy::Route::Kind::kPlaintext &&
       route_.service != nullptr && route_.workload == nullptr) {
     // An EndpointSlice may name a pod of the mesh before the pod is known.
     auto service = std::move(route_.service);
-    route_ = RouteTo(route_.address);
+    route_ = RouteAgain();
     route_.service = std::move(service);
   }
+  Proceed();
+}
+
+void Outbound::Proceed() {
   observe::Flow& flow = record_.flow();
   flow.source_workload = pod_->workload();
   flow.upstream = route_.address;
   flow.destination_workload = route_.workload;
   flow.service = route_.service;
+  if (route_.rule != nullptr) flow.policy = route_.rule->QualifiedName();
   switch (route_.kind) {
     case policy::Route::Kind::kRefuse:
       return Finish(Outcome::kNoRoute, route_.reason, true);
     case policy::Route::Kind::kHold:
       return Wait(worker_->options().hold, Outcome::kNoRoute, route_.reason);
     case policy::Route::Kind::kPlaintext:
+    case policy::Route::Kind::kOriginate:
       return Dial();
     case policy::Route::Kind::kTunnel:
       return SeekTunnel();
   }
 }
 
-policy::Route Outbound::RouteTo(const base::Endpoint& destination) const {
-  return policy::RouteTo(worker_->mesh()->snapshot(), destination,
-                         worker_->InMeshCidrs(destination.address), pick_);
+policy::Route Outbound::RouteAgain() const {
+  return policy::RouteAgain(worker_->mesh()->snapshot(), pod_->workload().get(),
+                            destination_, route_.address,
+                            worker_->InMeshCidrs(route_.address.address));
 }
 
 void Outbound::Wait(absl::Duration limit, Outcome outcome,
@@ -124,9 +138,33 @@ void Outbound::SeekTunnel() {
   key.destination = route_.address.address;
   key.peer = route_.workload->identity;
   key.destination_uid = route_.workload->uid;
+  // It may call back at once, and this begin to seek another.
+  const int mine = ++seeking_;
   ClientTunnel* const waits_for =
       worker_->pool().Seek(pod_, std::move(key), std::move(context), this);
-  if (state_ == State::kSeeking) sought_ = waits_for;
+  if (state_ == State::kSeeking && mine == seeking_) sought_ = waits_for;
+}
+
+bool Outbound::TryAnother() {
+  if (worker_->mesh() == nullptr || pod_->workload() == nullptr) return false;
+  tried_.push_back(route_.address);
+  if (tried_.size() >= kMaxEndpoints) return false;
+  policy::Route next = policy::RouteTo(
+      worker_->mesh()->snapshot(), pod_->workload().get(), destination_,
+      worker_->InMeshCidrs(destination_.address), pick_, tried_);
+  if (next.kind == policy::Route::Kind::kRefuse ||
+      std::find(tried_.begin(), tried_.end(), next.address) != tried_.end()) {
+    return false;
+  }
+  LeaveTunnel();
+  deadline_.Cancel();
+  tls_ = nullptr;
+  if (upstream_ != nullptr) {
+    upstream_->Close();
+    closed_.push_back(std::move(upstream_));
+  }
+  Decide();
+  return true;
 }
 
 void Outbound::OnTunnel(ClientTunnel* tunnel) {
@@ -158,11 +196,13 @@ void Outbound::OnTunnel(ClientTunnel* tunnel) {
 
 void Outbound::OnNoTunnel(Outcome outcome, std::string detail) {
   sought_ = nullptr;
+  if (outcome == Outcome::kUpstreamRefused && TryAnother()) return;
   Finish(outcome, std::move(detail), true);
 }
 
 void Outbound::OnStreamResponse(int status) {
   if (status != 200) {
+    if (status == kUnavailable && TryAnother()) return;
     return Finish(Outcome::kTunnelRefused,
                   base::StrCat("the peer answered CONNECT ",
                                route_.address.ToString(), " with ", status),
@@ -178,18 +218,59 @@ void Outbound::OnStreamResponse(int status) {
   stream_->Open();
 }
 
+std::unique_ptr<Channel> Outbound::MakeUpstream() {
+  tls_ = nullptr;
+  if (route_.kind == policy::Route::Kind::kPlaintext) {
+    record_.flow().security = Security::kPlaintext;
+    return std::make_unique<TcpChannel>(&worker_->workshop(), this);
+  }
+  record_.flow().security = Security::kOriginatedTls;
+  const model::ClientTls& tls = *route_.tls;
+  const auto* entry = worker_->mesh()->FindMaterial(*pod_->workload(), tls);
+  std::string why = "its files have not been read yet";
+  if (entry != nullptr) why = entry->error;
+  std::shared_ptr<const tls::Context> context;
+  if (entry != nullptr && entry->material != nullptr) {
+    const auto* port = route_.service->FindPort(destination_.port);
+    const bool h2 =
+        port != nullptr && (port->protocol == model::Protocol::kHttp2 ||
+                            port->protocol == model::Protocol::kGrpc);
+    why = "no TLS context could be made";
+    context = worker_->contexts().FindOriginating(
+        entry->material, {{.sni = route_.server_name,
+                           .names = tls.subject_alt_names.empty()
+                                        ? route_.service->subject_alt_names
+                                        : tls.subject_alt_names,
+                           .anybody = tls.insecure_skip_verify},
+                          h2});
+  }
+  if (context == nullptr) {
+    Finish(Outcome::kNoCredential,
+           base::StrCat("DestinationRule ", route_.rule->QualifiedName(), ": ",
+                        why),
+           true);
+    return nullptr;
+  }
+  auto channel = std::make_unique<TlsChannel>(&worker_->workshop(), this,
+                                              std::move(context),
+                                              std::vector<model::Identity>());
+  tls_ = channel.get();
+  return channel;
+}
+
 void Outbound::Dial() {
   state_ = State::kDialing;
-  record_.flow().security = Security::kPlaintext;
+  upstream_ = MakeUpstream();
+  if (upstream_ == nullptr) return;
   auto fd = pod_->network().OpenOutgoing(route_.address.address.family());
   base::Status status = fd.status();
   if (status.ok()) status = io::StartConnect(fd->get(), route_.address);
   if (status.ok()) {
     TuneForNetwork(fd->get());
-    upstream_ = std::make_unique<TcpChannel>(&worker_->workshop(), this);
     status = upstream_->Open(*std::move(fd), true);
   }
   if (!status.ok()) {
+    if (TryAnother()) return;
     return Finish(Outcome::kUpstreamRefused, std::string(status.message()),
                   true);
   }
@@ -205,17 +286,46 @@ void Outbound::OnChannel() {
     return Finish(Outcome::kReset, "the client went away", true);
   }
   if (state_ != State::kDialing || upstream_->connecting()) return;
-  if (upstream_->broken()) {
-    const bool late =
-        upstream_->error().code() == absl::StatusCode::kDeadlineExceeded;
-    return Finish(late ? Outcome::kUpstreamTimeout : Outcome::kUpstreamRefused,
-                  std::string(upstream_->error().message()), true);
+  if (tls_ != nullptr && !upstream_->broken()) {
+    if (!ShakeHands()) return;
+  } else if (upstream_->broken()) {
+    return OnUpstreamBroken();
   }
   deadline_.Cancel();
   state_ = State::kRelaying;
   record_.Open();
   relay_.emplace(&worker_->workshop(), &application_, upstream_.get(), this);
   relay_->Start();
+}
+
+bool Outbound::ShakeHands() {
+  if (tls_->session() == nullptr) {
+    deadline_.Set(worker_->options().handshake_timeout);
+    deadline_detail_ = base::StrCat("TLS handshake with ",
+                                    route_.address.ToString(), ": no answer");
+  }
+  switch (tls_->Handshake()) {
+    case TlsChannel::Progress::kDone:
+      return true;
+    case TlsChannel::Progress::kWaiting:
+      return false;
+    case TlsChannel::Progress::kFailed:
+      break;
+  }
+  Finish(Outcome::kTlsFailure,
+         base::StrCat(route_.address.ToString(), ", DestinationRule ",
+                      route_.rule->QualifiedName(), ": ",
+                      base::FromAbsl(upstream_->error().message())),
+         true);
+  return false;
+}
+
+void Outbound::OnUpstreamBroken() {
+  const bool late =
+      upstream_->error().code() == absl::StatusCode::kDeadlineExceeded;
+  if (!late && TryAnother()) return;
+  Finish(late ? Outcome::kUpstreamTimeout : Outcome::kUpstreamRefused,
+         std::string(upstream_->error().message()), true);
 }
 
 void Outbound::OnRelayEnd(RelayEnd end) {
@@ -227,6 +337,13 @@ void Outbound::OnRelayEnd(RelayEnd end) {
       return OnRefusedStream();
     case RelayEnd::kReset:
       break;
+  }
+  // A server tells what it thinks of a client's certificate when the client
+  // takes the handshake for done.
+  if (tls_ != nullptr &&
+      tls_->error().code() == absl::StatusCode::kPermissionDenied) {
+    return Finish(Outcome::kTlsFailure, std::string(tls_->error().message()),
+                  true);
   }
   if (stream_.has_value() && stream_->reset_by_stream() &&
       tunnel_->tunnel().down()) {
@@ -276,7 +393,7 @@ void Outbound::Judge() {
     case State::kDialing:
     case State::kRelaying:
       return route_.kind == policy::Route::Kind::kTunnel ? JudgeTunnel()
-                                                         : JudgePlaintext();
+                                                         : JudgeDirect();
     case State::kOver:
       return;
   }
@@ -300,11 +417,32 @@ void Outbound::JudgeTunnel() {
   Finish(Outcome::kPolicyChanged, "the destination pod is no more", true);
 }
 
-void Outbound::JudgePlaintext() {
-  const policy::Route now = RouteTo(route_.address);
-  if (now.kind == policy::Route::Kind::kTunnel) {
-    Finish(Outcome::kPolicyChanged, "the destination has joined the mesh",
-           true);
+void Outbound::JudgeDirect() {
+  const policy::Route now = RouteAgain();
+  const bool originates = route_.kind == policy::Route::Kind::kOriginate;
+  switch (now.kind) {
+    case policy::Route::Kind::kTunnel:
+      return Finish(Outcome::kPolicyChanged,
+                    now.rule != nullptr ? "a DestinationRule wants mutual TLS"
+                                        : "the destination has joined the mesh",
+                    true);
+    case policy::Route::Kind::kOriginate:
+      if (originates && *now.tls == *route_.tls &&
+          now.server_name == route_.server_name) {
+        route_ = now;  // the old rule's memory
+        return;
+      }
+      return Finish(Outcome::kPolicyChanged,
+                    base::StrCat("DestinationRule ", now.rule->QualifiedName(),
+                                 " wants another TLS"),
+                    true);
+    case policy::Route::Kind::kRefuse:
+      // A pod that is ending serves what it has begun; a rule forbids.
+      if (!now.forbidden || (originates && now.rule != nullptr)) return;
+      return Finish(Outcome::kPolicyChanged, now.reason, true);
+    case policy::Route::Kind::kPlaintext:
+    case policy::Route::Kind::kHold:
+      return;
   }
 }
 

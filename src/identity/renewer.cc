@@ -161,6 +161,7 @@ void Renewer::State::RemoveExpired(absl::Time now) {
     store_->Remove(identity, WhyNone(entry));
     entry.current = nullptr;
     entry.expired = true;
+    entry.next_attempt = std::min(entry.next_attempt, now + kLongestCutOff);
     TellChanged();
     base::LogError("certificate expired, connections of its pods fail",
                    {{"identity", identity.ToSpiffe()}, {"error", entry.error}});
@@ -225,7 +226,9 @@ void Renewer::State::Failed(const model::Identity& identity, Entry& entry,
   ++entry.failures;
   entry.error = std::string(why.message());
   if (entry.current == nullptr) store_->SetWhyNone(identity, WhyNone(entry));
-  const absl::Duration wait = Backoff(entry.failures, Jitter());
+  const absl::Duration wait =
+      Backoff(entry.failures, Jitter(),
+              entry.current == nullptr ? kLongestCutOff : kLongestBackoff);
   entry.next_attempt = options_.clock() + wait;
   base::LogWarn("certificate not issued",
                 {{"identity", identity.ToSpiffe()},

@@ -38,11 +38,11 @@ struct CertificateStatus {
 
 // New identities are asked for at once, at most 8 at a time, renewals at half
 // of a certificate's life. A failure is tried again ever more slowly (1 s to
-// 150 s) and leaves the old credential in the store while it is valid; an
-// expired one is taken out. What the CA answers is checked before it is used,
-// against the roots that peers will check it against.
-// The roots of the newest answer are offered to Trust, before the credential is
-// stored.
+// 150 s; to 15 s where there is no valid one) and leaves the old credential in
+// the store while it is valid; an expired one is taken out. What the CA answers
+// is checked before it is used, against the roots that peers will check it
+// against. The roots of the newest answer are offered to Trust, before the
+// credential is stored.
 class Renewer {
  public:
   struct Options {

@@ -11,8 +11,13 @@ namespace nodeward::identity {
 // from [-1, 1].
 absl::Time RenewalTime(absl::Time begin, absl::Time not_after, double jitter);
 
+// The longest waits: while there is a valid certificate to serve on with, and
+// while pods are cut off for want of one.
+inline constexpr absl::Duration kLongestBackoff = absl::Seconds(150);
+inline constexpr absl::Duration kLongestCutOff = absl::Seconds(15);
+
 // How long to wait after the `failures`-th failure in a row (counted from 1):
-// 1 s, doubled each time, at most 150 s; 20 % less or more by `jitter`.
-absl::Duration Backoff(int failures, double jitter);
+// 1 s, doubled each time, at most `longest`; 20 % less or more by `jitter`.
+absl::Duration Backoff(int failures, double jitter, absl::Duration longest);
 
 }  // namespace nodeward::identity

@@ -24,6 +24,8 @@ struct PeerAuthentication {
   Labels selector;  // empty: no selector
   MtlsMode mode = MtlsMode::kUnset;
   std::map<uint16_t, MtlsMode> port_modes;  // workload ports
+  std::string file;                         // where it stands; may be empty
+  int line = 0;
 
   std::string QualifiedName() const { return name_space + "/" + name; }
 

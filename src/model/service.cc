@@ -11,7 +11,7 @@ const ServicePort* Service::FindPort(uint16_t port) const {
 }
 
 std::string Service::Hostname() const {
-  return name + "." + name_space + ".svc.cluster.local";
+  return host.empty() ? name + "." + name_space + ".svc.cluster.local" : host;
 }
 
 }  // namespace nodeward::model

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interned.h"
 #include "base/ip.h"
 #include "model/workload.h"
 
@@ -17,6 +18,7 @@ struct ServiceEndpoint {
   // The workload behind the address; null when the snapshot knows none (an
   // EndpointSlice with foreign addresses).
   std::shared_ptr<const Workload> workload;
+  base::Interned<std::string> node = {};  // where it runs; empty: not known
 };
 
 struct ServicePort {
@@ -26,12 +28,20 @@ struct ServicePort {
   bool no_sniff_wait = false;
   // The ready endpoints only, IPv4 before IPv6.
   std::vector<ServiceEndpoint> ready;
+  // Of headless services only: endpoints that are not ready. Nobody is sent
+  // there, but clients may know their addresses and connect all the same.
+  std::vector<ServiceEndpoint> unready = {};
 };
 
 struct Service {
   std::string name;
   std::string name_space;
+  std::string host = {};  // of a ServiceEntry; empty: as Hostname() makes it
   std::vector<base::IpAddress> cluster_ips;  // empty: headless
+  // Of a ServiceEntry: who its servers are, unless a rule says otherwise.
+  std::vector<std::string> subject_alt_names = {};
+  // internalTrafficPolicy Local: clients are sent to endpoints of their node.
+  bool local_only = false;
   std::vector<ServicePort> ports;
 
   const ServicePort* FindPort(uint16_t port) const;

@@ -45,6 +45,14 @@ void IndexServices(Snapshot* snapshot) {
         snapshot->served_by_endpoint.try_emplace(
             endpoint.address, Snapshot::Served{service.get(), &port});
       }
+      if (!service->cluster_ips.empty()) continue;
+      for (const auto* list : {&port.ready, &port.unready}) {
+        for (const ServiceEndpoint& endpoint : *list) {
+          snapshot->headless_by_endpoint.try_emplace(
+              endpoint.address,
+              Snapshot::Headless{service, port.port, &endpoint});
+        }
+      }
     }
   }
 }
@@ -76,6 +84,26 @@ void IndexPolicies(Snapshot* snapshot) {
     const AuthorizationPolicy& policy = *authorization[i];
     const std::string scope = policy.mesh_wide ? "" : policy.name_space;
     snapshot->authorization_scopes[scope].push_back(i);
+  }
+}
+
+void IndexRules(Snapshot* snapshot) {
+  auto& rules = snapshot->destination_rules;
+  std::stable_sort(rules.begin(), rules.end(),
+                   [](const auto& a, const auto& b) {
+                     return std::tie(a->created, a->name, a->name_space) <
+                            std::tie(b->created, b->name, b->name_space);
+                   });
+  for (uint32_t i = 0; i < rules.size(); ++i) {
+    auto& scope = snapshot->rule_scopes[rules[i]->name_space];
+    const bool secures = rules[i]->Secures();
+    if (rules[i]->host.starts_with('*')) {
+      scope.wildcard.push_back(i);
+      if (secures) snapshot->secured_wildcards.push_back(rules[i]);
+    } else {
+      scope.exact[rules[i]->host].push_back(i);
+      if (secures) snapshot->secured_hosts.insert(rules[i]->host);
+    }
   }
 }
 
@@ -119,18 +147,31 @@ PortTraits Snapshot::TraitsOf(const Workload& workload, uint16_t port) const {
   return {};
 }
 
+bool Snapshot::IsSecuredByRule(const Service& service) const {
+  if (secured_hosts.empty() && secured_wildcards.empty()) return false;
+  const std::string host = service.Hostname();
+  return secured_hosts.contains(host) ||
+         std::any_of(secured_wildcards.begin(), secured_wildcards.end(),
+                     [&](const auto& rule) { return rule->Covers(host); });
+}
+
 void Snapshot::Finish() {
   workload_by_ip.clear();
   conflicting_ips.clear();
   departed_by_ip.clear();
   service_by_ip.clear();
   served_by_endpoint.clear();
+  headless_by_endpoint.clear();
+  rule_scopes.clear();
+  secured_hosts.clear();
+  secured_wildcards.clear();
   authentication_scopes.clear();
   closing_scopes.clear();
   authorization_scopes.clear();
   IndexWorkloads(this);
   IndexServices(this);
   IndexPolicies(this);
+  IndexRules(this);
 }
 
 }  // namespace nodeward::model

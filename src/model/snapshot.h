@@ -10,8 +10,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "base/ip.h"
 #include "model/authorization.h"
+#include "model/destination_rule.h"
 #include "model/policy.h"
 #include "model/service.h"
+#include "model/volume.h"
 #include "model/workload.h"
 
 namespace nodeward::model {
@@ -51,6 +53,8 @@ struct Snapshot {
   // keeps its address.
   std::vector<std::shared_ptr<const AuthorizationPolicy>>
       authorization_policies;
+  std::vector<std::shared_ptr<const DestinationRule>> destination_rules;
+  FileSets file_sets;
   PathNormalization path_normalization = PathNormalization::kBase;
   std::vector<ClosingPolicy> closing_policies;
   std::vector<Problem> problems;
@@ -97,8 +101,32 @@ struct Snapshot {
   absl::flat_hash_map<std::string, std::vector<uint32_t>> authorization_scopes;
   absl::flat_hash_map<base::Endpoint, Served> served_by_endpoint;
 
-  // Sorts peer_authentications (age, name, namespace) and
-  // authorization_policies and builds the indexes.
+  // Where clients find a headless service, ready or not; first in order of
+  // services.
+  struct Headless {
+    std::shared_ptr<const Service> service;
+    uint16_t port = 0;  // the service's
+    const ServiceEndpoint* endpoint = nullptr;
+  };
+  absl::flat_hash_map<base::Endpoint, Headless> headless_by_endpoint;
+
+  // The DestinationRules of one namespace, as positions in destination_rules,
+  // oldest first.
+  struct RuleScope {
+    absl::flat_hash_map<std::string, std::vector<uint32_t>> exact;  // by host
+    std::vector<uint32_t> wildcard;
+  };
+  absl::flat_hash_map<std::string, RuleScope> rule_scopes;
+  // Hosts of rules of whatever namespace that ask for TLS, and such with a
+  // wildcard.
+  absl::flat_hash_set<std::string> secured_hosts;
+  std::vector<std::shared_ptr<const DestinationRule>> secured_wildcards;
+  // Whether one of them is that of `service`: its clients' connections must
+  // then pass through the agent.
+  bool IsSecuredByRule(const Service& service) const;
+
+  // Sorts peer_authentications (age, name, namespace), authorization_policies
+  // and destination_rules (age, name) and builds the indexes.
   // The builder calls it once, when all else is filled in; decisions read the
   // indexes only.
   void Finish();

@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "model/identity.h"
 #include "model/protocol.h"
+#include "model/volume.h"
 
 namespace nodeward::model {
 
@@ -70,6 +71,8 @@ struct Workload {
   // membership says why it is not in the mesh for now: such a pod must not be
   // opened to plaintext while it lives.
   bool opted_in = false;
+  // Its namespace wants no plaintext from it to anybody in the mesh.
+  bool requires_mtls = false;
   bool ready = true;
   base::Interned<std::vector<ContainerPort>> ports;
   // Ports of liveness, readiness and startup probes and of lifecycle hooks
@@ -77,6 +80,7 @@ struct Workload {
   base::Interned<std::vector<uint16_t>> probe_ports;
   base::Interned<std::string>
       netns_path;  // annotation nodeward.io/netns; may be empty
+  base::Interned<std::vector<ProxyMount>> proxy_mounts;
 
   // In the mesh: it must be reached through a tunnel, and if it is local it is
   // to be captured.

@@ -12,6 +12,7 @@ using base::Json;
 using base::StrCat;
 
 constexpr absl::Duration kBucket = absl::Minutes(1);
+constexpr size_t kMaxRefusal = 300;
 
 std::string NameOf(const model::Workload* workload) {
   return workload == nullptr ? "unknown" : workload->workload_name;
@@ -56,6 +57,8 @@ Edges::Class Edges::Classify(const Flow& flow, bool opened) {
       return kPlaintext;
     case Security::kPassthroughTls:
       return kPassthrough;
+    case Security::kOriginatedTls:
+      return kOriginated;
     case Security::kUnknown:
       return kUnknown;
     case Security::kMutualTls:
@@ -76,6 +79,8 @@ std::string_view Edges::ClassText(Class kind) {
       return "plaintext";
     case kPassthrough:
       return "application TLS";
+    case kOriginated:
+      return "TLS by DestinationRule";
     case kUnverified:
       return "identity not verified";
     case kMismatch:
@@ -180,6 +185,9 @@ void Edges::Closed(const Flow& flow, absl::Time now) {
   }
   if (Edge* const edge = Find(key, flow, now)) {
     Count(edge->views[static_cast<size_t>(flow.reporter)], kind, now);
+    if ((kind == kRefused || kind == kFailed) && !flow.detail.empty()) {
+      edge->refusal = flow.detail.substr(0, kMaxRefusal);
+    }
   }
 }
 
@@ -224,7 +232,8 @@ Json Edges::Result(const std::string& name_space, absl::Time now) {
                     {"dst_namespace", key.dst_namespace},
                     {"client_id", edge.client_id},
                     {"server_id", edge.server_id},
-                    {"no_tls_reason", Reason(edge)}});
+                    {"no_tls_reason", Reason(edge)},
+                    {"last_refusal", edge.refusal}});
   }
   return {{"edges", std::move(rows)}, {"truncated", truncated_}};
 }

@@ -36,10 +36,11 @@ class Edges {
 
   // The reply to `edges`:
   //   {"edges":[{"src","src_namespace","dst","dst_namespace","client_id",
-  //              "server_id","no_tls_reason"}…],"truncated":false}
+  //              "server_id","no_tls_reason","last_refusal"}…],"truncated":false}
   // sorted by both namespaces, then both names; no_tls_reason is empty exactly
-  // when the edge is secured. With `name_space` only the edges that have an end
-  // in it.
+  // when the edge is secured; last_refusal tells why a connection was last
+  // refused or failed, and is empty when none was. With `name_space` only the
+  // edges that have an end in it.
   base::Json Result(const std::string& name_space, absl::Time now);
 
  private:
@@ -52,6 +53,7 @@ class Edges {
     kSecured,
     kPlaintext,
     kPassthrough,
+    kOriginated,
     kUnverified,
     kMismatch,
     kUnknown,
@@ -74,6 +76,7 @@ class Edges {
   struct Edge {
     std::array<View, 2> views;         // by Reporter
     std::string client_id, server_id;  // of the last verified connection
+    std::string refusal;               // why the last one was refused or failed
   };
   struct OpenFlow {
     Key key;

@@ -96,6 +96,8 @@ std::string_view SecurityText(Security security) {
       return "plaintext";
     case Security::kPassthroughTls:
       return "passthrough_tls";
+    case Security::kOriginatedTls:
+      return "originated_tls";
   }
   return "unknown";
 }

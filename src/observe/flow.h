@@ -18,7 +18,15 @@ namespace nodeward::observe {
 enum class Reporter { kSource, kDestination };  // outbound / inbound side
 
 // How the bytes travelled. Unknown is never shown as secured.
-enum class Security { kUnknown, kMutualTls, kPlaintext, kPassthroughTls };
+// kOriginatedTls: plaintext with the application, TLS with the server, as a
+// DestinationRule says.
+enum class Security {
+  kUnknown,
+  kMutualTls,
+  kPlaintext,
+  kPassthroughTls,
+  kOriginatedTls,
+};
 
 // Why a connection ended, or was refused. The text is a metric label and is
 // shown in the access log.

@@ -43,6 +43,7 @@ std::string_view SecurityPolicy(Security security) {
       return "mutual_tls";
     case Security::kPlaintext:
     case Security::kPassthroughTls:
+    case Security::kOriginatedTls:
       return "none";
     case Security::kUnknown:
       break;

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "policy/authn.h"
+#include "policy/lint_destination.h"
 #include "policy/trust_domain.h"
 
 namespace nodeward::policy {
@@ -60,7 +61,8 @@ class Linter {
       : snapshot_(snapshot),
         policy_(policy),
         problems_(problems),
-        domains_(snapshot.trust_domain, snapshot.trust_domain_aliases) {
+        domains_(snapshot.trust_domain, snapshot.trust_domain_aliases,
+                 snapshot.federated_trust_domains) {
     for (const auto& workload : snapshot.workloads) {
       if (policy.Concerns(*workload)) concerned_.push_back(workload.get());
     }
@@ -228,7 +230,7 @@ void Linter::CheckPrincipal(const std::string& title,
       !domains_.Accepts(identity->trust_domain)) {
     Say(StrCat(title, ": principal '", value,
                "' matches nobody: its trust domain is neither the mesh's own "
-               "nor an alias"));
+               "nor an alias, and not federated"));
   }
 }
 
@@ -267,7 +269,7 @@ void LintAuthentication(const Snapshot& snapshot,
                              model::Selects(policy.selector, workload->labels);
                     });
     if (selects) continue;
-    problems->push_back({"", 0,
+    problems->push_back({policy.file, policy.line,
                          StrCat("PeerAuthentication ", policy.QualifiedName()),
                          "its selector selects no pod"});
   }
@@ -294,6 +296,7 @@ std::vector<Problem> Lint(const Snapshot& snapshot) {
     Linter(snapshot, *policy, &problems).Run();
   }
   LintAuthentication(snapshot, &problems);
+  LintDestinationRules(snapshot, &problems);
   LintServices(snapshot, &problems);
   return problems;
 }

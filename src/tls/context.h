@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tls: the TLS engine. Bytes in, bytes out: no socket, no clock of its own, no
-// thread; it can be tested byte by byte and fuzzed. TLS 1.3 only.
+// thread; it can be tested byte by byte and fuzzed. TLS 1.3 only, but 1.2 too
+// with servers outside of the mesh.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/status.h"
+#include "pki/client_material.h"
 #include "pki/credential.h"
 #include "pki/peer_verifier.h"
 
@@ -36,9 +39,22 @@ class Context {
       Role role, Options options,
       std::shared_ptr<const pki::Credential> credential,
       std::shared_ptr<const pki::TrustBundle> bundle);
+  // A client to servers outside of the mesh, which have no SPIFFE ID.
+  struct Origin {
+    pki::ExpectedServer server;
+    bool h2 = false;  // offer ALPN h2; the server need not take it
+
+    friend bool operator==(const Origin&, const Origin&) = default;
+  };
+  static base::StatusOr<std::shared_ptr<const Context>> CreateOriginating(
+      std::shared_ptr<const pki::ClientMaterial> material, Origin origin);
   ~Context();
 
   Role role() const { return role_; }
+  // Null: for peers of the mesh. Else there is no credential, bundle and
+  // verifier.
+  const pki::ClientMaterial* material() const { return material_.get(); }
+  const Origin& origin() const { return origin_; }
   const pki::Credential& credential() const { return *credential_; }
   const pki::TrustBundle& bundle() const { return verifier_->bundle(); }
   const pki::PeerVerifier& verifier() const { return *verifier_; }
@@ -50,12 +66,17 @@ class Context {
  private:
   Context() = default;
   base::Status Build();
+  base::Status BuildOriginating();
   base::Status UseCredential();
+  base::Status UseCertificate(const std::vector<pki::Certificate>& chain,
+                              const pki::PrivateKey& key);
 
   Role role_ = Role::kClient;
   Options options_;
   std::shared_ptr<const pki::Credential> credential_;
   std::shared_ptr<const pki::PeerVerifier> verifier_;
+  std::shared_ptr<const pki::ClientMaterial> material_;
+  Origin origin_;
   ssl_ctx_st* ctx_ = nullptr;
 };
 

@@ -23,6 +23,15 @@ struct PeerCheck::Callback {
         X509_STORE_CTX_get_ex_data(path, SSL_get_ex_data_X509_STORE_CTX_idx()));
     auto* check = static_cast<PeerCheck*>(SSL_get_app_data(ssl));
     int code = X509_V_OK;
+    if (const auto* material = check->context_.material()) {
+      const base::Status server =
+          material->CheckServer({.leaf = X509_STORE_CTX_get0_cert(path),
+                                 .others = X509_STORE_CTX_get0_untrusted(path)},
+                                check->context_.origin().server, &code);
+      check->error_ = base::Annotate(server, "verify server certificate");
+      X509_STORE_CTX_set_error(path, code);
+      return server.ok() ? 1 : 0;
+    }
     base::StatusOr<model::Identity> peer = check->context_.verifier().Verify(
         {.leaf = X509_STORE_CTX_get0_cert(path),
          .others = X509_STORE_CTX_get0_untrusted(path),

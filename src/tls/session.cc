@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/ip.h"
 #include "base/text.h"
 #include "pki/openssl_error.h"
 #include "tls/byte_queue.h"
@@ -107,7 +108,8 @@ base::StatusOr<std::unique_ptr<Session>> Session::Create(
     std::shared_ptr<const Context> context,
     std::vector<model::Identity> expected) {
   const bool client = context->role() == Role::kClient;
-  if (client && expected.empty()) {
+  const bool originating = context->material() != nullptr;
+  if (client && expected.empty() && !originating) {
     return absl::FailedPreconditionError(
         "make TLS session: a client must know whom it expects");
   }
@@ -123,12 +125,25 @@ base::StatusOr<std::unique_ptr<Session>> Session::Create(
   BIO_set_init(bio, 1);
   SSL_set_bio(session->ssl_, bio, bio);
   session->check_.Attach(session->ssl_);
+  if (originating) NODEWARD_TRY(session->SendServerName());
   if (client) {
     SSL_set_connect_state(session->ssl_);
   } else {
     SSL_set_accept_state(session->ssl_);
   }
   return session;
+}
+
+base::Status Session::SendServerName() {
+  const std::string& name = context_->origin().server.sni;
+  // RFC 6066 3: no addresses.
+  if (name.empty() || base::IpAddress::Parse(name).ok()) {
+    return base::OkStatus();
+  }
+  if (SSL_set_tlsext_host_name(ssl_, name.c_str()) != 1) {
+    return pki::OpenSslStatus("set server name");
+  }
+  return base::OkStatus();
 }
 
 Session::Session(std::shared_ptr<const Context> context,
@@ -230,6 +245,7 @@ base::Status Session::ChangeKeyWhenDue(size_t bytes) {
   records_ += bytes / kFullRecord + 1;
   if (records_ < context_->options().records_per_key) return base::OkStatus();
   records_ = 0;
+  if (SSL_version(ssl_) < TLS1_3_VERSION) return base::OkStatus();
   // Sent in front of the next record; OpenSSL never does it by itself.
   if (SSL_key_update(ssl_, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
     return pki::OpenSslStatus("change TLS key");
@@ -313,7 +329,8 @@ base::Status Session::FailureOf(std::string_view doing) {
   const unsigned long error = ERR_peek_last_error();
   if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
     const int reason = ERR_GET_REASON(error);
-    if (reason > SSL_AD_REASON_OFFSET) {
+    // Greater ones are general reasons, such as ERR_R_INTERNAL_ERROR.
+    if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
       ERR_clear_error();
       return AlertError(reason - SSL_AD_REASON_OFFSET);
     }
@@ -329,6 +346,16 @@ base::Status Session::FailureOf(std::string_view doing) {
 base::Status Session::AlertError(int alert) {
   const std::string name = AlertName(alert);
   const bool client = context_->role() == Role::kClient;
+  if (context_->material() != nullptr && IsAboutCertificate(alert)) {
+    return absl::PermissionDeniedError(base::StrCat(
+        "TLS handshake: the server refused ",
+        context_->material()->key() == nullptr
+            ? "a client without certificate"
+            : base::StrCat("our client certificate \"",
+                           context_->material()->chain().front().Subject(),
+                           "\""),
+        " (alert: ", name, ")"));
+  }
   if (client && !read_any_ && IsAboutCertificate(alert)) {
     return absl::PermissionDeniedError(base::StrCat(
         "TLS handshake: the peer refused our certificate ",

@@ -35,7 +35,8 @@ enum class Step {
 class Session {
  public:
   // `expected`: a client takes exactly these peers (any one of them, at least
-  // one); a server passes none and takes every peer of a trusted domain.
+  // one); a server passes none and takes every peer of a trusted domain. A
+  // client to servers outside of the mesh passes none: its context knows them.
   static base::StatusOr<std::unique_ptr<Session>> Create(
       std::shared_ptr<const Context> context,
       std::vector<model::Identity> expected);
@@ -76,7 +77,7 @@ class Session {
   // Frees buffers that hold nothing (an idle connection keeps none).
   void Shrink();
 
-  // The verified peer; none before established.
+  // The verified peer; none before established, or outside of the mesh.
   const std::optional<model::Identity>& peer() const { return check_.peer(); }
   // Hex SHA-256 of the peer's leaf; empty before established.
   std::string PeerCertificateHash() const;
@@ -93,6 +94,7 @@ class Session {
   struct Wire;  // the BIO's two ends
   Session(std::shared_ptr<const Context> context,
           std::vector<model::Identity> expected);
+  base::Status SendServerName();
   // The step that an OpenSSL call with `result` came to; kFailed is final.
   Step StepOf(int result, std::string_view doing);
   base::Status FailureOf(std::string_view doing);

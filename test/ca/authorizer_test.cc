@@ -107,6 +107,35 @@ TEST_F(AuthorizerTest, WithoutPodsNobodyIsImpersonated) {
   EXPECT_TRUE(absl::IsPermissionDenied(status));
 }
 
+TEST_F(AuthorizerTest, WhoCannotBeLookedUpIsToTryAgain) {
+  class Silent : public PodDirectory {
+   public:
+    base::StatusOr<Pod> Find(const std::string&,
+                             const std::string&) const override {
+      ++asked;
+      return absl::UnavailableError("not now");
+    }
+    base::StatusOr<Pod> OnNode(const std::string&,
+                               const model::Identity&) const override {
+      ++asked;
+      return absl::UnavailableError("not now");
+    }
+    mutable int asked = 0;
+  } silent;
+  // Nobody has anything looked up who may not ask at all.
+  EXPECT_TRUE(absl::IsPermissionDenied(
+      authorizer_.Authorize({"sys", "other", "", "", "node-a"}, kOnA, &silent)
+          .status()));
+  EXPECT_TRUE(authorizer_.Authorize(agent_, "", &silent).ok());
+  EXPECT_EQ(silent.asked, 0);
+  for (const Caller& caller :
+       {agent_, Caller{"sys", "agent", "agent-x", "uid-agent-x", ""}}) {
+    EXPECT_TRUE(absl::IsUnavailable(
+        authorizer_.Authorize(caller, kOnA, &silent).status()));
+  }
+  EXPECT_EQ(silent.asked, 2);
+}
+
 TEST_F(AuthorizerTest, WhatIsNoNameIsInvalid) {
   for (const char* bad : {"on-a", "spiffe://cluster.local/ns/mesh",
                           "spiffe://cluster.local/ns/mesh/sa/on-a/",

@@ -24,6 +24,12 @@ constexpr char kServer[] = R"(
 import http.server, ssl, sys, os
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        answer = (self.headers["Authorization"] + " got " + self.path).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/redirect":
@@ -32,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = b""
         elif self.path == "/endless":
             self.send_response(200)
-            answer = b"x" * (2 << 20)
+            answer = b"x" * (5 << 20)
         else:
             self.send_response(201)
             answer = (self.headers["Authorization"] + " " + self.path + " "
@@ -110,6 +116,15 @@ TEST_F(HttpsClientTest, SendsOurTokenOfNowOverOneConnection) {
   answer = client.Post("/a", "{}");
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->body, "Bearer second /a " + port);
+}
+
+TEST_F(HttpsClientTest, GetsAfterAPostOnTheSameConnection) {
+  HttpsClient client(Options());
+  ASSERT_TRUE(client.Post("/a", "{}").ok());
+  const auto answer = client.Get("/b?limit=1&fieldSelector=a%3Db");
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "Bearer first got /b?limit=1&fieldSelector=a%3Db");
 }
 
 TEST_F(HttpsClientTest, StrangersGetNoToken) {

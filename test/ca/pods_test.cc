@@ -13,10 +13,10 @@ using model::Membership;
 TEST(PodsTest, FoundByNameUnlessEnded) {
   const auto pods =
       MakePods({Pod("a", "n"), Pod("b", "n", Membership::kTerminal)});
-  ASSERT_NE(pods->Find("mesh", "a"), nullptr);
-  EXPECT_EQ(pods->Find("mesh", "a")->uid, "uid-a");
-  EXPECT_EQ(pods->Find("mesh", "b"), nullptr);
-  EXPECT_EQ(pods->Find("other", "a"), nullptr);
+  ASSERT_NE(*pods->Find("mesh", "a"), nullptr);
+  EXPECT_EQ((*pods->Find("mesh", "a"))->uid, "uid-a");
+  EXPECT_EQ(*pods->Find("mesh", "b"), nullptr);
+  EXPECT_EQ(*pods->Find("other", "a"), nullptr);
 }
 
 TEST(PodsTest, OfSeveralOnANodeOneInTheMesh) {
@@ -25,12 +25,12 @@ TEST(PodsTest, OfSeveralOnANodeOneInTheMesh) {
     const auto in = Pod("a", "n");
     const auto out = Pod("a", "n", Membership::kHostNetwork);
     const auto pods = first ? MakePods({in, out}) : MakePods({out, in});
-    EXPECT_EQ(pods->OnNode("n", a), in.get());
-    EXPECT_EQ(pods->OnNode("m", a), nullptr);
+    EXPECT_EQ(*pods->OnNode("n", a), in);
+    EXPECT_EQ(*pods->OnNode("m", a), nullptr);
   }
   const auto only = MakePods({Pod("a", "n", Membership::kTerminal)});
-  ASSERT_NE(only->OnNode("n", a), nullptr);
-  EXPECT_FALSE(only->OnNode("n", a)->in_mesh());
+  ASSERT_NE(*only->OnNode("n", a), nullptr);
+  EXPECT_FALSE((*only->OnNode("n", a))->in_mesh());
 }
 
 }  // namespace

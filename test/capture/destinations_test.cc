@@ -134,5 +134,33 @@ TEST_F(DestinationsTest, ServicesOfOthersAndHeadlessOnesAreLeftAlone) {
   EXPECT_TRUE(result.contains("10.0.0.1"));
 }
 
+TEST_F(DestinationsTest, WhatADestinationRuleSecuresIsCaptured) {
+  const auto plain = Pod("b", {"10.0.0.2"}, model::Membership::kNotOptedIn);
+  const auto unready = Pod("c", {"10.0.0.3"}, model::Membership::kNotOptedIn);
+  Service({"10.96.0.2"}, {{80, {plain}}});
+  Service({}, {{80, {plain}}});
+  auto& headless = const_cast<model::Service&>(*snapshot_.services[1]);
+  headless.name = "direct";
+  headless.ports[0].unready = {{{unready->ips[0], 8080}, unready}};
+  auto rule = std::make_shared<model::DestinationRule>();
+  rule->host = snapshot_.services[0]->Hostname();
+  rule->tls.emplace().mode = model::ClientTls::Mode::kMutual;
+  snapshot_.destination_rules = {rule};
+  auto result = Result();
+  EXPECT_EQ(result.size(), 1u);
+  EXPECT_THAT(result.at("10.96.0.2").ports,
+              ElementsAre(Pair(80, Action::kCapture)));
+  rule->host = headless.Hostname();
+  result = Result();
+  EXPECT_EQ(result.size(), 2u);
+  EXPECT_EQ(result.at("10.0.0.2").action, Action::kCapture);
+  EXPECT_EQ(result.at("10.0.0.3").action, Action::kCapture);
+  rule->tls->mode = model::ClientTls::Mode::kDisable;
+  EXPECT_THAT(Result(), IsEmpty());
+  rule->host = "*";
+  rule->broken = "why";
+  EXPECT_EQ(Result().size(), 3u);
+}
+
 }  // namespace
 }  // namespace nodeward::capture

@@ -71,6 +71,13 @@ TEST_F(EdgesCommandTest, WideAddsTheIdentities) {
             "prometheus.linkerd-viz   emoji.emojivoto   √\n");
 }
 
+TEST_F(EdgesCommandTest, WideTellsWhyWhatWasRefused) {
+  Json edge = Edge("a", "ns", "b", "refused");
+  edge["last_refusal"] = "no such file";
+  EXPECT_EQ(Show("wide", Json::array({edge})), kOk);
+  EXPECT_THAT(fake_.out(), HasSubstr("refused: no such file\n"));
+}
+
 TEST_F(EdgesCommandTest, JsonIsAnArrayWithItsKeys) {
   EXPECT_EQ(Show("json", Json::array({voting_[6]})), kOk);
   EXPECT_EQ(fake_.out(), R"([

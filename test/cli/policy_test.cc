@@ -482,7 +482,21 @@ TEST_F(PolicyCommandTest, HelpHasExamples) {
     EXPECT_THAT(fake.out(),
                 AllOf(HasSubstr("Examples:"),
                       HasSubstr(StrCat("nodeward policy ", command))));
+    EXPECT_THAT(fake.out(),
+                ::testing::Not(::testing::ContainsRegex("Excludes|Needs")));
   }
+}
+
+TEST_F(PolicyCommandTest, DomainsTakeOneValueEach) {
+  Policy(
+      "{rules: [{from: [{source: {principals: [far.org/ns/a/sa/b, "
+      "old.org/ns/a/sa/b]}}]}]}");
+  FakeEnvironment fake;
+  EXPECT_EQ(Nodeward(fake, {"policy", "lint", "--trust-domain-alias", "old.org",
+                            "--federated-trust-domain", "far.org", folder_}),
+            kOk)
+      << fake.err();
+  EXPECT_THAT(fake.out(), ::testing::Not(HasSubstr("matches nobody")));
 }
 
 // ---- lint ----

@@ -190,6 +190,61 @@ TEST_F(CatalogTest, EndpointsFollowFromSelectorAndReadiness) {
             services[0].get());
 }
 
+TEST_F(CatalogTest, HeadlessServicesKnowTheirUnreadyEndpoints) {
+  const std::string pods =
+      Pod("n", "a1", "10.0.0.1",
+          "  conditions: [{type: Ready, status: 'False'}]\n");
+  const auto snapshot = Put("x.yaml", pods + Service("svc", "10.96.0.1", "80") +
+                                          Service("zero", "None", "80"));
+  EXPECT_THAT(snapshot->services[0]->ports[0].unready, IsEmpty());
+  ASSERT_EQ(snapshot->services[1]->ports[0].unready.size(), 1u);
+  const auto found = snapshot->headless_by_endpoint.find(
+      *base::Endpoint::Parse("10.0.0.1:80"));
+  ASSERT_NE(found, snapshot->headless_by_endpoint.end());
+  EXPECT_EQ(found->second.service, snapshot->services[1]);
+  EXPECT_EQ(found->second.port, 8000);
+}
+
+TEST_F(CatalogTest, RulesAndFilesAreIndexed) {
+  const auto snapshot =
+      Put("x.yaml",
+          "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+          "metadata: {name: r, namespace: n}\nspec: {host: svc, trafficPolicy: "
+          "{tls: {mode: SIMPLE}}}\n---\napiVersion: v1\nkind: Secret\n"
+          "metadata: {name: s, namespace: n}\nstringData: {a: b}\n" +
+              Service("svc", "10.96.0.1", "80") +
+              Service("other", "10.96.0.2", "80"));
+  ASSERT_EQ(snapshot->destination_rules.size(), 1u);
+  EXPECT_EQ(snapshot->file_sets.at({"Secret", "n", "s"})->files.at("a"), "b");
+  EXPECT_FALSE(snapshot->IsSecuredByRule(*snapshot->services[0]));
+  EXPECT_TRUE(snapshot->IsSecuredByRule(*snapshot->services[1]));
+}
+
+TEST_F(CatalogTest, ServiceEntriesAreServices) {
+  const auto snapshot = Put(
+      "x.yaml", Pod("n", "a1", "10.0.0.1") +
+                    "---\napiVersion: networking.istio.io/v1\n"
+                    "kind: ServiceEntry\nmetadata: {name: e, namespace: n}\n"
+                    "spec: {hosts: [e.example], resolution: STATIC, ports: "
+                    "[{number: 80, name: tcp}], endpoints: [{address: "
+                    "10.0.0.1}, {address: 192.0.2.1}]}\n");
+  ASSERT_EQ(snapshot->services.size(), 1u);
+  EXPECT_EQ(snapshot->services[0]->Hostname(), "e.example");
+  const auto& ready = snapshot->services[0]->ports[0].ready;
+  ASSERT_EQ(ready.size(), 2u);
+  EXPECT_EQ(ready[0].workload, snapshot->workloads[0]);
+  EXPECT_EQ(ready[1].workload, nullptr);
+}
+
+TEST_F(CatalogTest, ANamespaceThatRequiresMutualTlsTellsItsPods) {
+  auto snapshot = Put("x.yaml", Pod("n", "a", "10.0.0.1"));
+  EXPECT_FALSE(snapshot->workloads[0]->requires_mtls);
+  snapshot = Put("ns.yaml",
+                 "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, "
+                 "labels: {nodeward.io/outbound: require-mtls}}\n");
+  EXPECT_TRUE(snapshot->workloads[0]->requires_mtls);
+}
+
 TEST_F(CatalogTest, EndpointsAreOfTheServicesFamilies) {
   const std::string pods =
       "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: n, "

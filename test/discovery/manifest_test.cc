@@ -407,5 +407,66 @@ TEST(ManifestTest, SurvivesMutations) {
   }
 }
 
+constexpr const char* kRule = R"(
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: r, namespace: ns}
+spec:
+  host: h
+  trafficPolicy:
+    tls:
+      mode: SIMPLE
+)";
+
+const model::DestinationRule& RuleOf(const Object& object) {
+  return *std::get<std::shared_ptr<const model::DestinationRule>>(
+      object.content);
+}
+
+TEST(ManifestTest, ReadsDestinationRulesOfEveryVersion) {
+  for (const char* version : {"v1", "v1beta1", "v1alpha3"}) {
+    const Manifest manifest =
+        Read(Replace(kRule, "io/v1", std::string("io/") + version));
+    EXPECT_THAT(Problems(manifest), IsEmpty());
+    ASSERT_EQ(manifest.objects.size(), 1u) << version;
+    EXPECT_EQ(RuleOf(manifest.objects[0]).file, "a.yaml");
+    EXPECT_EQ(RuleOf(manifest.objects[0]).line, 2);
+  }
+  EXPECT_THAT(Problems(Read(Replace(kRule, "io/v1", "io/v9"))),
+              ElementsAre(HasSubstr("use networking.istio.io/v1")));
+}
+
+TEST(ManifestTest, ABrokenDestinationRuleKeepsTheLastGoodOneOrRefuses) {
+  const std::string broken = Replace(kRule, "SIMPLE", "SIMPEL");
+  const Manifest good = Read(kRule);
+  const Manifest kept = Read(broken, &good);
+  EXPECT_EQ(RuleOf(kept.objects.at(0)).tls->mode,
+            model::ClientTls::Mode::kSimple);
+  EXPECT_THAT(Problems(kept),
+              ElementsAre(AllOf(StartsWith("a.yaml:9: DestinationRule ns/r: "),
+                                HasSubstr("last good version"))));
+  const Manifest never = Read(broken);
+  EXPECT_THAT(RuleOf(never.objects.at(0)).broken, HasSubstr("tls/mode"));
+  EXPECT_FALSE(never.objects[0].good);
+  EXPECT_THAT(
+      Problems(never),
+      ElementsAre(AllOf(HasSubstr("connections to its host are refused"),
+                        HasSubstr("[closes]"))));
+  const Manifest again = Read(broken, &never);
+  EXPECT_NE(RuleOf(again.objects.at(0)).broken, "");
+  // Nobody can know what it was for.
+  EXPECT_THAT(Titles(Read(Replace(kRule, "host: h", "hots: h"))), IsEmpty());
+}
+
+TEST(ManifestTest, ReadsConfigMapsAndSecrets) {
+  const Manifest manifest = Read(
+      "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ns}\n"
+      "data: {a: dGV4dA==}\n---\n"
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {a: b}\n");
+  EXPECT_THAT(Titles(manifest),
+              ElementsAre("Secret ns/s", "ConfigMap default/m"));
+  EXPECT_THAT(manifest.ignored_kinds, IsEmpty());
+}
+
 }  // namespace
 }  // namespace nodeward::discovery

@@ -93,5 +93,20 @@ TEST_F(OnceTest, WhatIsNotThereIsAnError) {
               HasSubstr(folder_ + "/nowhere"));
 }
 
+TEST(ReadTextsTest, TellsWhatIsBrokenAndUsesTheRest) {
+  const auto snapshot = ReadTexts(
+      {R"({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
+          {"metadata": {"name": "a", "namespace": "n"}},
+          {"metadata": {"name": "b", "namespace": "n"}}]})",
+       R"({"kind": "Namespace", "apiVersion": "v1", "metadata":
+          {"name": "n", "labels": {"nodeward.io/mesh": "enabled"}}})",
+       "{"},
+      {.directory = "here"});
+  ASSERT_EQ(snapshot->workloads.size(), 2u);
+  EXPECT_TRUE(snapshot->workloads[1]->in_mesh());
+  ASSERT_EQ(snapshot->problems.size(), 1u);
+  EXPECT_EQ(snapshot->problems[0].file, "here (3)");
+}
+
 }  // namespace
 }  // namespace nodeward::discovery

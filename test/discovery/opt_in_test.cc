@@ -94,6 +94,22 @@ TEST(OptInTest, AnUnknownValueIsReportedWithTheKnownOnes) {
 }
 
 // Namespace wish x pod wish: in the mesh, or not, and which label says so.
+TEST(OptInTest, ANamespaceMayRequireMutualTls) {
+  const auto required = [](const std::string& labels, std::string* findings) {
+    Document document(labels);
+    const bool result = ReadRequiresMtls(document.root());
+    *findings = document.Findings();
+    return result;
+  };
+  std::string findings;
+  EXPECT_TRUE(required("{nodeward.io/outbound: require-mtls}", &findings));
+  EXPECT_EQ(findings, "");
+  EXPECT_FALSE(required("{a: b}", &findings));
+  EXPECT_EQ(findings, "");
+  EXPECT_FALSE(required("{nodeward.io/outbound: mtls}", &findings));
+  EXPECT_NE(findings.find("use require-mtls"), std::string::npos);
+}
+
 TEST(OptInTest, ThePodWinsUnlessTheNamespaceRequires) {
   struct Row {
     Wish name_space, pod;

@@ -42,6 +42,23 @@ spec:
   EXPECT_TRUE(service.ports[4].traits.no_sniff_wait);
 }
 
+TEST(ServiceTest, ReadsTheInternalTrafficPolicy) {
+  const auto local = [](const std::string& spec) {
+    Document document("metadata: {name: x}\nspec: " + spec);
+    return Read(&document).local_only;
+  };
+  EXPECT_TRUE(local("{internalTrafficPolicy: Local}"));
+  EXPECT_FALSE(local("{internalTrafficPolicy: Cluster}"));
+  EXPECT_FALSE(local("{}"));
+  Document document(
+      "metadata: {name: x}\nspec: {internalTrafficPolicy: local, "
+      "sessionAffinity: ClientIP}");
+  EXPECT_FALSE(Read(&document).local_only);
+  EXPECT_EQ(document.worst(), Severity::kNote);
+  EXPECT_NE(document.Findings().find("/spec/sessionAffinity: is not honoured"),
+            std::string::npos);
+}
+
 TEST(ServiceTest, AHeadlessServiceHasNoAddress) {
   for (const char* text :
        {"metadata: {name: mongo}\nspec: {clusterIP: None}",

@@ -49,5 +49,21 @@ TEST_F(ContextsTest, ANewBundleIsNoticed) {
   EXPECT_NE(contexts.Find(who, tls::Role::kServer, kH2), first);
 }
 
+TEST_F(ContextsTest, ARulesContextIsOneForEachMaterialAndServer) {
+  Contexts contexts(&a().credentials);
+  const auto material = *pki::ClientMaterial::Create({});
+  const auto first = contexts.FindOriginating(material, {});
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(contexts.FindOriginating(material, {}), first);
+  EXPECT_NE(contexts.FindOriginating(material, {{.sni = "x"}}), first);
+  EXPECT_NE(contexts.FindOriginating(*pki::ClientMaterial::Create({}), {}),
+            first);
+  // However many there were, one that is in use stays.
+  for (int i = 0; i < 200; ++i) {
+    contexts.FindOriginating(material, {{.sni = std::to_string(i)}});
+  }
+  EXPECT_EQ(contexts.FindOriginating(material, {}), first);
+}
+
 }  // namespace
 }  // namespace nodeward::hbone

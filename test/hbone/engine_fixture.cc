@@ -231,11 +231,13 @@ void EngineTest::Publish() {
   for (const auto& service : services) snapshot->services.push_back(service);
   snapshot->peer_authentications = policies;
   snapshot->authorization_policies = authorization;
+  snapshot->destination_rules = rules;
   snapshot->Finish();
   published_ = snapshot;
   for (Node* node : {&a_, &b_}) {
     if (node->engine == nullptr) continue;
     absl::Notification done;
+    node->engine->SetClientMaterials(materials);
     node->engine->SetSnapshot(published_, [&] { done.Notify(); });
     ASSERT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(30)));
   }

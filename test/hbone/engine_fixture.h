@@ -118,6 +118,8 @@ class EngineTest : public ::testing::Test {
   std::vector<std::shared_ptr<model::Service>> services;
   std::vector<model::PeerAuthentication> policies;
   std::vector<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
+  std::vector<std::shared_ptr<const model::DestinationRule>> rules;
+  std::shared_ptr<const pki::ClientMaterials> materials;
   std::unique_ptr<pki::EmbeddedCa> ca;
 
  private:

@@ -175,14 +175,15 @@ TEST_F(PathTest, ServerMayEndFirst) {
 
 TEST_F(PathTest, ResetOfTheClientResetsTheServer) {
   Begin();
+  std::promise<std::string> text;
   std::promise<Ending> ending;
   Server app(App(), [&](Tcp tcp) {
-    EXPECT_EQ(tcp.Receive(5), "hello");
+    text.set_value(tcp.Receive(5));
     ending.set_value(tcp.AwaitEnd());
   });
   Tcp tcp = Connect(client, At(server));
   ASSERT_TRUE(tcp.Send("hello"));
-  ASSERT_TRUE(Await([&] { return app.accepted() == 1; }));
+  EXPECT_EQ(text.get_future().get(), "hello");  // a reset may overtake it
   ASSERT_TRUE(Await([&] { return !b().flows.opened().empty(); }));
   tcp.Reset();
   EXPECT_EQ(ending.get_future().get(), Ending::kReset);
@@ -474,6 +475,47 @@ TEST_F(PathTest, AServicesAddressLeadsToItsEndpoint) {
   const auto in = b().flows.AwaitClosed(Outcome::kClosed);
   ASSERT_TRUE(in.has_value());
   EXPECT_EQ(in->service->name, "web");
+}
+
+TEST_F(PathTest, AnEndpointThatRefusesIsNotTheLastWord) {
+  Begin();
+  // One is in the mesh, and its application refuses; one is not, and does so
+  // itself; the third one serves.
+  TestPod dead = MakePod("dead");
+  TestPod legacy = MakePod("legacy");
+  legacy.workload->membership = model::Membership::kNotOptedIn;
+  Enrol(b(), dead);
+  auto service = std::make_shared<model::Service>();
+  service->name = "web";
+  service->name_space = "full";
+  service->cluster_ips = {*base::IpAddress::Parse("127.200.0.2")};
+  model::ServicePort port;
+  port.port = 8000;
+  port.ready = {{At(dead), dead.workload},
+                {At(legacy), legacy.workload},
+                {At(server), server.workload}};
+  service->ports = {port};
+  services = {service};
+  Publish();
+  std::optional<Server> app;
+  app.emplace(App(), Echo);
+  for (int i = 0; i < 12; ++i) {
+    Tcp tcp = Connect(client, {service->cluster_ips[0], 8000});
+    ASSERT_TRUE(tcp.Send("hello"));
+    ASSERT_EQ(tcp.Receive(5), "hello") << i;
+    tcp.Finish();
+    EXPECT_EQ(tcp.AwaitEnd(), Ending::kFin);
+  }
+  ASSERT_TRUE(Await([this] { return a().flows.closed().size() == 12; }));
+  for (const observe::Flow& flow : a().flows.closed()) {
+    EXPECT_EQ(flow.outcome, Outcome::kClosed);
+    EXPECT_EQ(flow.upstream, At(server));
+    EXPECT_EQ(flow.security, Security::kMutualTls);
+  }
+  app.reset();
+  Tcp tcp = Connect(client, {service->cluster_ips[0], 8000});
+  EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+  EXPECT_TRUE(Await([this] { return a().flows.closed().size() == 13; }));
 }
 
 TEST_F(PathTest, AThousandConnectionsShareTunnels) {

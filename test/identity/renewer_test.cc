@@ -250,6 +250,27 @@ TEST_F(RenewerTest, TakesAnExpiredOneOutByItself) {
   EXPECT_EQ(StatusOf(Id("a")).state, CertificateState::kExpired);
 }
 
+TEST_F(RenewerTest, WhoIsCutOffWaitsForAShortWhileOnly) {
+  issuer_.at_once = true;
+  Want({Id("a")});
+  ASSERT_NE(store_.Find(Id("a")), nullptr);
+  issuer_.failing = true;
+  Advance(absl::Hours(14));
+  for (int i = 0; i < 12; ++i) {
+    Want({Id("a")});
+    Advance(absl::Minutes(4));
+  }
+  Want({Id("a")});
+  const CertificateStatus failing = StatusOf(Id("a"));
+  ASSERT_EQ(failing.state, CertificateState::kRenewalFailing);
+  EXPECT_GT(failing.next_attempt - Clock(), absl::Seconds(100));
+  Advance(failing.not_after - Clock() + absl::Seconds(1));
+  Want({Id("a")});
+  const CertificateStatus expired = StatusOf(Id("a"));
+  ASSERT_EQ(expired.state, CertificateState::kExpired);
+  EXPECT_LT(expired.next_attempt - Clock(), absl::Seconds(19));
+}
+
 TEST_F(RenewerTest, TriesAgainMoreAndMoreSlowly) {
   issuer_.at_once = true;
   issuer_.failing = true;
@@ -263,7 +284,7 @@ TEST_F(RenewerTest, TriesAgainMoreAndMoreSlowly) {
       wait = renewer_->status().front().next_attempt - issuer_.asked_at;
     });
     const absl::Duration expected =
-        std::min(absl::Seconds(1 << (failures - 1)), absl::Seconds(150));
+        std::min(absl::Seconds(1 << (failures - 1)), absl::Seconds(15));
     EXPECT_GE(wait, expected * 0.8) << failures;
     EXPECT_LE(wait, expected * 1.2 + absl::Seconds(1)) << failures;
     Advance(wait);

@@ -15,16 +15,16 @@ TEST(RenewalTime, IsHalfOfTheLifeTenPercentEarlierOrLater) {
 }
 
 TEST(Backoff, DoublesUpToItsCap) {
-  EXPECT_EQ(Backoff(1, 0), absl::Seconds(1));
-  EXPECT_EQ(Backoff(2, 0), absl::Seconds(2));
-  EXPECT_EQ(Backoff(8, 0), absl::Seconds(128));
-  EXPECT_EQ(Backoff(9, 0), absl::Seconds(150));
-  EXPECT_EQ(Backoff(1'000'000, 0), absl::Seconds(150));
+  EXPECT_EQ(Backoff(1, 0, kLongestBackoff), absl::Seconds(1));
+  EXPECT_EQ(Backoff(2, 0, kLongestBackoff), absl::Seconds(2));
+  EXPECT_EQ(Backoff(8, 0, kLongestBackoff), absl::Seconds(128));
+  EXPECT_EQ(Backoff(9, 0, kLongestBackoff), absl::Seconds(150));
+  EXPECT_EQ(Backoff(1'000'000, 0, kLongestBackoff), absl::Seconds(150));
 }
 
 TEST(Backoff, StraysByTwentyPercent) {
-  EXPECT_EQ(Backoff(9, -1), absl::Seconds(120));
-  EXPECT_EQ(Backoff(9, 1), absl::Seconds(180));
+  EXPECT_EQ(Backoff(9, -1, kLongestBackoff), absl::Seconds(120));
+  EXPECT_EQ(Backoff(9, 1, kLongestBackoff), absl::Seconds(180));
 }
 
 }  // namespace

@@ -132,6 +132,27 @@ TEST_F(EdgesTest, TheApplicationsOwnTlsIsNotOurs) {
               ElementsAre("sleep.full>httpbin.mtls-test application TLS"));
 }
 
+TEST_F(EdgesTest, TlsByARuleIsNotMutualTlsOfTheMesh) {
+  Flow flow = Plaintext();
+  flow.security = Security::kOriginatedTls;
+  OpenAndClose(flow);
+  EXPECT_THAT(Rows(), ElementsAre("sleep.full>httpbin.mtls-test TLS by "
+                                  "DestinationRule"));
+}
+
+TEST_F(EdgesTest, TheLastRefusalTellsWhy) {
+  Flow flow = Plaintext();
+  flow.outcome = Outcome::kNoCredential;
+  flow.detail = std::string(1000, 'x');
+  edges_.Closed(flow, kStart);
+  flow.detail = "no such file";
+  edges_.Closed(flow, kStart);
+  const base::Json result = edges_.Result("", kStart);
+  EXPECT_EQ(base::GetString(result["edges"][0], "last_refusal"),
+            "no such file");
+  EXPECT_THAT(Rows(), ElementsAre("sleep.full>httpbin.mtls-test refused"));
+}
+
 TEST_F(EdgesTest, BothEndsOfOneNodeAreNotAddedUp) {
   OpenAndClose(Secured());
   OpenAndClose(MakeFlow(++id_, Reporter::kSource, sleep_, httpbin_));

@@ -40,6 +40,7 @@ TEST(FlowTest, SecurityAndReporterHaveTexts) {
   EXPECT_EQ(SecurityText(Security::kMutualTls), "mutual_tls");
   EXPECT_EQ(SecurityText(Security::kPlaintext), "plaintext");
   EXPECT_EQ(SecurityText(Security::kPassthroughTls), "passthrough_tls");
+  EXPECT_EQ(SecurityText(Security::kOriginatedTls), "originated_tls");
   EXPECT_EQ(ReporterText(Reporter::kSource), "source");
   EXPECT_EQ(ReporterText(Reporter::kDestination), "destination");
 }

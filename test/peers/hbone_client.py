@@ -69,8 +69,9 @@ class Tunnels:
         context.set_alpn_protocols(list(alpn))
         if identity:
             context.load_cert_chain(identity.certificate, identity.key)
-            context.load_verify_locations(identity.roots)
-            context.verify_mode = ssl.CERT_REQUIRED
+            if identity.roots:
+                context.load_verify_locations(identity.roots)
+                context.verify_mode = ssl.CERT_REQUIRED
         self.tls = context.wrap_socket(connection)
         self.read_credit = read_credit
         self.streams = {}

@@ -49,7 +49,7 @@ class RouteToTest : public ::testing::Test {
 
   Route To(const char* destination, bool held = false, uint64_t pick = 0) {
     snapshot_.Finish();
-    return RouteTo(snapshot_, At(destination), held, pick);
+    return RouteTo(snapshot_, client_.get(), At(destination), held, pick);
   }
 
   void Disable(uint16_t port) {
@@ -69,6 +69,7 @@ class RouteToTest : public ::testing::Test {
   }
 
   model::Snapshot snapshot_;
+  std::shared_ptr<model::Workload> client_;
 };
 
 TEST_F(RouteToTest, AMeshPodIsReachedThroughATunnel) {
@@ -182,6 +183,63 @@ TEST_F(RouteToTest, TakesTheOtherFamilyRatherThanNone) {
   const auto pod = AddPod("a", {"fd00::1"}, Membership::kEnabled);
   AddService({"10.96.0.1"}, {{At("[fd00::1]:80"), pod}});
   EXPECT_EQ(To("10.96.0.1:8000", false, 3).address, At("[fd00::1]:80"));
+}
+
+TEST_F(RouteToTest, AnotherEndpointThanThoseTried) {
+  const auto a = AddPod("a", {"10.0.0.1"}, Membership::kEnabled);
+  const auto b = AddPod("b", {"10.0.0.2"}, Membership::kEnabled);
+  AddService({"10.96.0.1"}, {{At("10.0.0.1:80"), a}, {At("10.0.0.2:80"), b}});
+  snapshot_.Finish();
+  std::vector<base::Endpoint> tried;
+  const auto again = [&](uint64_t pick) {
+    return RouteTo(snapshot_, nullptr, At("10.96.0.1:8000"), false, pick,
+                   tried);
+  };
+  const Route first = again(1);
+  tried = {first.address};
+  for (uint64_t pick = 0; pick < 3; ++pick) {
+    EXPECT_EQ(again(pick).kind, Kind::kTunnel);
+    EXPECT_NE(again(pick).address, first.address);
+  }
+  tried.push_back(again(0).address);
+  EXPECT_EQ(again(0).kind, Kind::kRefuse);
+  EXPECT_THAT(again(0).reason, HasSubstr("no other ready endpoint"));
+}
+
+TEST_F(RouteToTest, LocalServicesLeadToTheClientsNode) {
+  const auto a = AddPod("a", {"10.0.0.1"}, Membership::kEnabled);
+  const auto b = AddPod("b", {"10.0.0.2"}, Membership::kEnabled);
+  const auto service = AddService(
+      {"10.96.0.1"},
+      {{At("10.0.0.1:80"), a, "here"}, {At("10.0.0.2:80"), b, "there"}});
+  client_ = std::make_shared<model::Workload>();
+  client_->node = "there";
+  service->local_only = true;
+  for (uint64_t pick = 0; pick < 4; ++pick) {
+    EXPECT_EQ(To("10.96.0.1:8000", false, pick).address, At("10.0.0.2:80"));
+  }
+  client_->node = "elsewhere";
+  EXPECT_EQ(To("10.96.0.1:8000").kind, Kind::kRefuse);
+  EXPECT_THAT(To("10.96.0.1:8000").reason, HasSubstr("internalTrafficPolicy"));
+  service->local_only = false;
+  EXPECT_EQ(To("10.96.0.1:8000").kind, Kind::kTunnel);
+}
+
+TEST_F(RouteToTest, WhoRequiresMutualTlsSendsTheMeshNothingElse) {
+  AddPod("a", {"10.0.0.1"}, Membership::kEnabled);
+  AddPod("b", {"10.0.0.2"}, Membership::kNotOptedIn);
+  client_ = std::make_shared<model::Workload>();
+  client_->requires_mtls = true;
+  EXPECT_EQ(To("10.0.0.1:80").kind, Kind::kTunnel);
+  EXPECT_EQ(To("10.0.0.2:80").kind, Kind::kPlaintext);
+  EXPECT_EQ(To("192.0.2.1:80").kind, Kind::kPlaintext);
+  Disable(80);
+  const Route refused = To("10.0.0.1:80");
+  EXPECT_EQ(refused.kind, Kind::kRefuse);
+  EXPECT_TRUE(refused.forbidden);
+  EXPECT_THAT(refused.reason, HasSubstr("require-mtls"));
+  client_->requires_mtls = false;
+  EXPECT_EQ(To("10.0.0.1:80").kind, Kind::kPlaintext);
 }
 
 }  // namespace

@@ -104,6 +104,16 @@ TEST_F(LintTest, NothingToSay) {
               IsEmpty());
 }
 
+TEST_F(LintTest, FederatedTrustDomainsAreKnown) {
+  const auto check = [this] {
+    return Check(Action::kAllow,
+                 {From({Is(Attribute::kPrincipal, {"far.org/ns/a/sa/b"})})});
+  };
+  EXPECT_THAT(check(), ElementsAre(HasSubstr("and not federated")));
+  snapshot_.federated_trust_domains = {"far.org"};
+  EXPECT_THAT(check(), IsEmpty());
+}
+
 TEST_F(LintTest, SelectorsThatSelectNothing) {
   EXPECT_THAT(Check(Action::kAllow, {}, {{"app", "x"}}),
               ElementsAre("p.yaml:3: AuthorizationPolicy foo/p: its selector "
@@ -114,9 +124,11 @@ TEST_F(LintTest, SelectorsThatSelectNothing) {
   narrow.name = "narrow";
   narrow.name_space = "foo";
   narrow.selector = {{"app", "x"}};
+  narrow.file = "n.yaml";
+  narrow.line = 7;
   snapshot_.peer_authentications.push_back(narrow);
-  EXPECT_THAT(Reasons(), ElementsAre("PeerAuthentication foo/narrow: its "
-                                     "selector selects no pod"));
+  EXPECT_THAT(Reasons(), ElementsAre("n.yaml:7: PeerAuthentication foo/narrow: "
+                                     "its selector selects no pod"));
   // Without any pod nothing can be said.
   snapshot_.workloads.clear();
   service_->ports[0].ready.clear();

@@ -19,20 +19,24 @@ def new_csr(folder, spiffe, key="ec -pkeyopt ec_paramgen_curve:P-256"):
 
 
 class Authority:
-    """`nodeward ca` on loopback, on ports of its own choice."""
+    """`nodeward ca` on loopback, on ports of its own choice. `tokens`: the
+    token file's text; None: Kubernetes knows them."""
 
     def __init__(self, binary, folder, tokens, **options):
         self.folder = folder
         self.issuer = f"{folder}/issuer"
-        with open(f"{folder}/tokens", "w", encoding="ascii",
-                  opener=lambda p, f: os.open(p, f, 0o600)) as file:
-            file.write(tokens)
-        flags = {"issuer": self.issuer, "token-file": f"{folder}/tokens",
-                 "listen": "127.0.0.1:0", "admin": "127.0.0.1:0"} | options
-        self.process = Process(
-            [binary, "ca"] + [word for key, value in flags.items()
-                              for word in (f"--{key}", value)],
-            f"{folder}/log")
+        flags = {"issuer": self.issuer, "listen": "127.0.0.1:0",
+                 "admin": "127.0.0.1:0"} | options
+        words = [word for key, value in flags.items()
+                 for word in (f"--{key}", value)]
+        if tokens is None:
+            words.append("--kubernetes")
+        else:
+            with open(f"{folder}/tokens", "w", encoding="ascii",
+                      opener=lambda p, f: os.open(p, f, 0o600)) as file:
+                file.write(tokens)
+            words += ["--token-file", f"{folder}/tokens"]
+        self.process = Process([binary, "ca"] + words, f"{folder}/log")
         await_that("the CA has started or ended", lambda: (
             "CA started" in self.log() or not self.process.running()))
 

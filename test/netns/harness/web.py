@@ -12,18 +12,19 @@ def ask(connection, request=REQUEST):
 
 
 def answer(connection):
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += _more(connection)
-    head, _, body = data.partition(b"\r\n\r\n")
+    """Reads this one answer and nothing of the next."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += _receive(connection, 1)
     length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])
+    body = b""
     while len(body) < length:
-        body += _more(connection)
+        body += _receive(connection, length - len(body))
     return int(head.split()[1]), body.decode().strip()
 
 
-def _more(connection):
-    data = connection.recv(65536)
+def _receive(connection, size):
+    data = connection.recv(size)
     if not data:
         raise ConnectionResetError("the answer ends too early")
     return data
