@@ -329,8 +329,10 @@ TEST_F(HttpChannelTest, AnApplicationThatIsNotThereIsAReset) {
   for (const bool judged : {false, true}) {
     if (judged) Deny("/no");
     for (Tcp& tcp : Both()) {
-      tcp.Send(Get("/"));
-      EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+      // A reset that came before is told to the one who sends.
+      if (tcp.Send(Get("/"))) {
+        EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+      }
     }
   }
   EXPECT_TRUE(b().flows.AwaitClosed(Outcome::kUpstreamRefused).has_value());
