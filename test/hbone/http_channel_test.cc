@@ -329,6 +329,7 @@ TEST_F(HttpChannelTest, AReaderThatSleepsStopsTheWriter) {
     EXPECT_LT(tcp.FillUp(100'000'000, 500), 50'000'000u);
   }
   done.set_value();
+  app.reset();
 }
 
 TEST_F(HttpChannelTest, PipelinedRequestsWaitOutside) {
@@ -357,6 +358,7 @@ TEST_F(HttpChannelTest, PipelinedRequestsWaitOutside) {
   }
   EXPECT_EQ(heads.load(), 2);
   done.set_value();
+  app.reset();
 }
 
 TEST_F(HttpChannelTest, AnApplicationThatIsNotThereIsAReset) {
