@@ -312,12 +312,16 @@ bool Outbound::ShakeHands() {
     case TlsChannel::Progress::kFailed:
       break;
   }
+  OnTlsFailure(upstream_->error());
+  return false;
+}
+
+void Outbound::OnTlsFailure(const base::Status& why) {
   Finish(Outcome::kTlsFailure,
          base::StrCat(route_.address.ToString(), ", DestinationRule ",
                       route_.rule->QualifiedName(), ": ",
-                      base::FromAbsl(upstream_->error().message())),
+                      base::FromAbsl(why.message())),
          true);
-  return false;
 }
 
 void Outbound::OnUpstreamBroken() {
@@ -340,10 +344,9 @@ void Outbound::OnRelayEnd(RelayEnd end) {
   }
   // A server tells what it thinks of a client's certificate when the client
   // takes the handshake for done.
-  if (tls_ != nullptr &&
-      tls_->error().code() == absl::StatusCode::kPermissionDenied) {
-    return Finish(Outcome::kTlsFailure, std::string(tls_->error().message()),
-                  true);
+  if (tls_ != nullptr && relay_->bytes_received() == 0 &&
+      !tls_->session()->error().ok()) {
+    return OnTlsFailure(tls_->session()->error());
   }
   if (stream_.has_value() && stream_->reset_by_stream() &&
       tunnel_->tunnel().down()) {

@@ -62,6 +62,7 @@ class Outbound final : public Member,
   // has been told, and this is over.
   std::unique_ptr<Channel> MakeUpstream();
   void OnUpstreamBroken();
+  void OnTlsFailure(const base::Status& why);
   // False: not yet, or this is over.
   bool ShakeHands();
   void Relaying();

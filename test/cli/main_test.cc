@@ -183,7 +183,7 @@ TEST_F(MainTest, CompletionKnowsEveryCommandAndFlag) {
   EXPECT_EQ(Nodeward({"completion", "bash"}), kOk);
   EXPECT_THAT(fake_.out(),
               AllOf(HasSubstr("policy) words='"), HasSubstr(" test --"),
-                    HasSubstr(" lint "), HasSubstr("--batch")));
+                    HasSubstr(" lint"), HasSubstr("--batch")));
   EXPECT_THAT(fake_.out(),
               AllOf(HasSubstr("uninstall) words='"), HasSubstr("--mesh-cidrs"),
                     HasSubstr("--namespace"), HasSubstr(" bash zsh fish'")));

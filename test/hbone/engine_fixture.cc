@@ -159,6 +159,7 @@ EngineTest::Node& EngineTest::Started(Node* node) {
     auto engine = Engine::Start(options, &node->credentials, &node->flows);
     EXPECT_TRUE(engine.ok()) << engine.status();
     node->engine = *std::move(engine);
+    node->engine->SetClientMaterials(materials);
     if (published_ != nullptr) node->engine->SetSnapshot(published_, nullptr);
   }
   return *node;

@@ -29,8 +29,7 @@ constexpr char kMake[] = R"(
   printf 'subjectAltName=DNS:db.example,DNS:*.wild.example,IP:10.0.0.1,%s' \
     URI:spiffe://x/ns/a/sa/b > names &&
   openssl x509 -req -in named.req -CAkey privkey.pem -passin pass:secret \
-    -CA ca.pem -days 100 -CAserial serial -extfile names -out named.crt
-)";
+    -CA ca.pem -days 100 -CAserial serial -extfile names -out named.crt)";
 
 class ClientMaterialTest : public ::testing::Test {
  protected:
