@@ -27,8 +27,8 @@ class Interned {
   template <typename U>
     requires(std::convertible_to<U &&, T> &&
              !std::same_as<std::remove_cvref_t<U>, Interned>)
-  Interned(U&& value)  // NOLINT(*-explicit-*): stands for a T
-      : node_(Pool::Of().Take(T(std::forward<U>(value)))) {}
+  // NOLINTNEXTLINE(*-explicit-*,bugprone-forwarding-*): stands for a T
+  Interned(U&& value) : node_(Pool::Of().Take(T(std::forward<U>(value)))) {}
   Interned(const Interned& other) : node_(other.node_) {
     if (node_ != nullptr) Pool::Of().Hold(node_);
   }

@@ -112,8 +112,8 @@ base::Status AuthorityProcess::BuildPods() {
   options.directory = config_.manifests;
   options.trust_domain = config_.trust_domain;
   NODEWARD_ASSIGN(pods_, discovery::WatchManifests(*loop_, std::move(options)));
-  return pods_->Start([this](model::SnapshotPtr snapshot) {
-    service_->SetPods(std::make_shared<const Pods>(std::move(snapshot)));
+  return pods_->Start([this](const model::SnapshotPtr& snapshot) {
+    service_->SetPods(std::make_shared<const Pods>(snapshot));
   });
 }
 

@@ -3,7 +3,7 @@
 
 namespace nodeward::ca {
 
-Pods::Pods(model::SnapshotPtr snapshot) {
+Pods::Pods(const model::SnapshotPtr& snapshot) {
   for (const Pod& pod : snapshot->workloads) {
     if (pod->membership != model::Membership::kTerminal) {
       by_name_[{pod->name_space, pod->name}] = pod;

@@ -14,7 +14,7 @@ namespace nodeward::ca {
 // Unavailable.
 class Pods final : public PodDirectory {
  public:
-  explicit Pods(model::SnapshotPtr snapshot);
+  explicit Pods(const model::SnapshotPtr& snapshot);
 
   base::StatusOr<Pod> Find(const std::string& name_space,
                            const std::string& name) const override;

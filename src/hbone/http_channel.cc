@@ -72,7 +72,7 @@ io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
     case io::Progress::kEnd:
       gateway_.ApplicationEnded();
       DropPending(pending_.size());
-      Release();
+      if (backlog() > 0) workshop_->AtRoundEnd(this);  // it is gone
       told_end_ = true;
       if (gateway_.reply().empty()) return got;
       told_end_ = false;
@@ -92,7 +92,6 @@ void HttpChannel::Send(base::ByteSpan bytes) {
   sent_ += bytes.size();
   const size_t taken = pending_.empty() ? Offer(bytes) : 0;
   Keep(bytes.subspan(taken));
-  Release();
   Wake();
 }
 
@@ -187,7 +186,8 @@ void HttpChannel::Flush() {
   }
 }
 
-// What of the client's bytes is gone. What they became on their way may be
+// What of the client's bytes is gone; by Flush alone, for its callers compare
+// the backlog before it and after it. What they became on their way may be
 // longer, so that only the last of it tells of the last of them.
 void HttpChannel::Release() {
   const uint64_t read = sent_ - pending_.size();

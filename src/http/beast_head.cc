@@ -14,9 +14,8 @@ namespace boost {
 // Boost asks for these where exceptions are off. The parser reports by error
 // codes; what would be thrown is a lack of memory, which ends the process, as
 // everywhere else.
-[[noreturn]] void throw_exception(const std::exception&) { std::abort(); }
-[[noreturn]] void throw_exception(const std::exception&,
-                                  const boost::source_location&) {
+void throw_exception(const std::exception&) { std::abort(); }
+void throw_exception(const std::exception&, const boost::source_location&) {
   std::abort();
 }
 

@@ -40,8 +40,8 @@ struct ContainerPort {
 
   friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
   template <typename H>
-  friend H AbslHashValue(H h, const ContainerPort& port) {
-    return H::combine(std::move(h), port.name, port.port);
+  friend H AbslHashValue(H h, const ContainerPort& value) {
+    return H::combine(std::move(h), value.name, value.port);
   }
 };
 

@@ -28,7 +28,7 @@ inline std::shared_ptr<const Pods> MakePods(
     std::vector<std::shared_ptr<const model::Workload>> workloads) {
   auto snapshot = std::make_shared<model::Snapshot>();
   snapshot->workloads = std::move(workloads);
-  return std::make_shared<const Pods>(std::move(snapshot));
+  return std::make_shared<const Pods>(snapshot);
 }
 
 }  // namespace nodeward::ca

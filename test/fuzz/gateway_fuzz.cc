@@ -45,6 +45,15 @@ Result Run(std::string_view client, std::string_view application, size_t step) {
 // gateway behind the first, and nobody forged a certificate.
 void CheckForwarded(const std::string& bytes, std::string_view application) {
   GatewayDriver second;
+  second.judge = [](nodeward::http::RequestHead* request) {
+    int count = 0;
+    for (const auto& field : request->fields()) {
+      if (field.key != "x-forwarded-client-cert") continue;
+      if (field.value != "CERT" || ++count > 1) abort();
+    }
+    if (count != 1) abort();
+    return GatewayUser::Ruling::kForward;
+  };
   second.Client(bytes);
   second.Application(application);
   if (!second.gateway.error().ok() && !second.gateway.broken()) abort();

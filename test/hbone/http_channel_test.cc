@@ -138,6 +138,41 @@ TEST_F(HttpChannelTest, WhatIsDeniedNeverReachesTheApplication) {
   EXPECT_TRUE(b().flows.AwaitClosed(Outcome::kClosed).has_value());
 }
 
+// More in all than the window of a tunnel's stream.
+TEST_F(HttpChannelTest, BodiesOfDeniedRequestsDoNotStopTheClient) {
+  Begin();
+  Deny("/no");
+  Serve(ServeOk);
+  const std::string body(500'000, 'x');
+  const std::string request =
+      StrCat(Get("/no", "Content-Length: 500000\r\n"), body);
+  for (Tcp& tcp : Both()) {
+    for (int i = 0; i < 10; ++i) {
+      ASSERT_TRUE(tcp.Send(request));
+      ASSERT_EQ(tcp.Receive(kDenied.size()), kDenied) << i;
+    }
+    ASSERT_TRUE(tcp.Send(Get("/yes")));
+    EXPECT_EQ(tcp.Receive(kOk.size()), kOk);
+  }
+}
+
+TEST_F(HttpChannelTest, AnEndedApplicationDoesNotStopTheClient) {
+  Begin();
+  Serve([](Tcp tcp) {
+    ReceiveHead(tcp);
+    tcp.Send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+    tcp.Finish();
+    tcp.AwaitEnd();
+  });
+  const std::string body(10 << 20, 'x');
+  for (Tcp& tcp : Both()) {
+    ASSERT_TRUE(
+        tcp.Send(Get("/", StrCat("Content-Length: ", body.size(), "\r\n"))));
+    EXPECT_THAT(ReceiveHead(tcp), HasSubstr("413"));
+    EXPECT_TRUE(tcp.Send(body));
+  }
+}
+
 TEST_F(HttpChannelTest, AChangeOfPolicyCountsFromTheNextRequestOn) {
   Begin();
   Serve(ServeOk);
@@ -294,6 +329,7 @@ TEST_F(HttpChannelTest, AReaderThatSleepsStopsTheWriter) {
     EXPECT_LT(tcp.FillUp(100'000'000, 500), 50'000'000u);
   }
   done.set_value();
+  app.reset();
 }
 
 TEST_F(HttpChannelTest, PipelinedRequestsWaitOutside) {
@@ -322,6 +358,7 @@ TEST_F(HttpChannelTest, PipelinedRequestsWaitOutside) {
   }
   EXPECT_EQ(heads.load(), 2);
   done.set_value();
+  app.reset();
 }
 
 TEST_F(HttpChannelTest, AnApplicationThatIsNotThereIsAReset) {
@@ -329,8 +366,10 @@ TEST_F(HttpChannelTest, AnApplicationThatIsNotThereIsAReset) {
   for (const bool judged : {false, true}) {
     if (judged) Deny("/no");
     for (Tcp& tcp : Both()) {
-      tcp.Send(Get("/"));
-      EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+      // A reset that came before is told to the one who sends.
+      if (tcp.Send(Get("/"))) {
+        EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
+      }
     }
   }
   EXPECT_TRUE(b().flows.AwaitClosed(Outcome::kUpstreamRefused).has_value());
