@@ -34,6 +34,7 @@ class Interned {
   }
   Interned(Interned&& other) noexcept
       : node_(std::exchange(other.node_, nullptr)) {}
+  // NOLINTNEXTLINE(bugprone-unhandled-self-assignment): a copy is swapped in
   Interned& operator=(const Interned& other) { return *this = Interned(other); }
   Interned& operator=(Interned&& other) noexcept {
     std::swap(node_, other.node_);

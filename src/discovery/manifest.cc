@@ -277,7 +277,7 @@ void Reader::Close(model::ClosingPolicy closing, Problem problem) {
        closing.name,
        problem.line,
        false,
-       std::make_shared<const model::ClosingPolicy>(closing),
+       std::make_shared<const model::ClosingPolicy>(std::move(closing)),
        {std::move(problem)}});
 }
 
