@@ -25,7 +25,7 @@ HttpChannel::HttpChannel(Workshop* workshop, ChannelUser* user, Worker* worker,
       outbox_(&workshop->blocks()),
       timer_(workshop->loop(), [this] { OnTimer(); }) {}
 
-HttpChannel::~HttpChannel() { DropPending(pending_.size()); }
+HttpChannel::~HttpChannel() { DropPending(pending().size()); }
 
 std::optional<policy::Verdict> HttpChannel::Denial() const {
   const http::RequestHead* const request = gateway_.upgraded();
@@ -36,7 +36,7 @@ std::optional<policy::Verdict> HttpChannel::Denial() const {
 bool HttpChannel::ends() const {
   return gateway_.answered() &&
          (gateway_.closing() ||
-          (finishing_ && closed() && pending_.empty() && !connecting()));
+          (finishing_ && closed() && pending().empty() && !connecting()));
 }
 
 bool HttpChannel::has_answer() const {
@@ -71,7 +71,7 @@ io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
       return got;
     case io::Progress::kEnd:
       gateway_.ApplicationEnded();
-      DropPending(pending_.size());
+      DropPending(pending().size());
       if (backlog() > 0) workshop_->AtRoundEnd(this);  // it is gone
       told_end_ = true;
       if (gateway_.reply().empty()) return got;
@@ -90,7 +90,7 @@ io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
 void HttpChannel::Send(base::ByteSpan bytes) {
   if (broken()) return;
   sent_ += bytes.size();
-  const size_t taken = pending_.empty() ? Offer(bytes) : 0;
+  const size_t taken = pending().empty() ? Offer(bytes) : 0;
   Keep(bytes.subspan(taken));
   Wake();
 }
@@ -118,8 +118,8 @@ void HttpChannel::NoteRefusal() {
 }
 
 void HttpChannel::Advance() {
-  if (pending_.empty()) return;
-  const size_t taken = Offer(base::AsBytes(pending_));
+  if (pending().empty()) return;
+  const size_t taken = Offer(base::AsBytes(pending()));
   outbox_.Hold();  // it borrows from pending_
   DropPending(taken);
   Wake();
@@ -134,7 +134,10 @@ void HttpChannel::Keep(base::ByteSpan bytes) {
 void HttpChannel::DropPending(size_t count) {
   if (count == 0) return;
   workshop_->blocks().AddHeld(-static_cast<int64_t>(count));
-  pending_.erase(0, count);
+  looked_at_ += count;
+  // Half at a time, or requests in a row would each move all that follow.
+  if (looked_at_ * 2 < pending_.size()) return;
+  pending_.erase(0, std::exchange(looked_at_, 0));
   // An idle connection has no buffer.
   if (pending_.empty()) pending_.shrink_to_fit();
 }
@@ -180,7 +183,7 @@ void HttpChannel::Flush() {
     }
   }
   Release();
-  if (finishing_ && open && pending_.empty() && outbox_.size() == 0 &&
+  if (finishing_ && open && pending().empty() && outbox_.size() == 0 &&
       !std::exchange(shut_, true)) {
     Shutdown();
   }
@@ -190,7 +193,7 @@ void HttpChannel::Flush() {
 // the backlog before it and after it. What they became on their way may be
 // longer, so that only the last of it tells of the last of them.
 void HttpChannel::Release() {
-  const uint64_t read = sent_ - pending_.size();
+  const uint64_t read = sent_ - pending().size();
   const uint64_t waiting = std::min<uint64_t>(outbox_.size(), read);
   released_ = std::max(released_, read - waiting);
 }
@@ -206,7 +209,7 @@ void HttpChannel::Finish() {
 }
 
 void HttpChannel::Wake() {
-  if (has_answer() || (!pending_.empty() && gateway_.answered())) {
+  if (has_answer() || (!pending().empty() && gateway_.answered())) {
     workshop_->AtRoundEnd(this);
   }
 }

@@ -57,6 +57,10 @@ class HttpChannel final : public Channel,
   void Advance();
   void Keep(base::ByteSpan bytes);
   void DropPending(size_t count);
+  // Of the client, not looked at yet.
+  std::string_view pending() const {
+    return std::string_view(pending_).substr(looked_at_);
+  }
   void NoteRefusal();
   // Something of our own to be read: a reply, the end or a reset.
   bool has_answer() const;
@@ -71,7 +75,8 @@ class HttpChannel final : public Channel,
   const Dial dial_;
   const absl::Duration dial_timeout_;
   Outbox outbox_;
-  std::string pending_;   // of the client, not looked at yet
+  std::string pending_;   // behind what is done with
+  size_t looked_at_ = 0;  // of pending_: done with
   base::ByteSpan input_;  // what the gateway reads now
   uint64_t sent_ = 0;     // by the client
   uint64_t released_ = 0;

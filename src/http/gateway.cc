@@ -15,21 +15,29 @@ constexpr std::string_view kHeadEnd = "\r\n\r\n";
 
 enum class Found { kNothing, kEnd, kTooLong };
 
+// How many bytes of `input`, which continues `head`, belong to the head; npos
+// while its end is not among them.
+size_t EndOf(std::string_view head, std::string_view input) {
+  constexpr size_t kSeam = kHeadEnd.size() - 1;
+  const size_t tail = std::min(head.size(), kSeam);
+  std::string seam(head.substr(head.size() - tail));
+  seam += input.substr(0, kSeam);
+  size_t at = seam.find(kHeadEnd);
+  if (at != std::string::npos) return at + kHeadEnd.size() - tail;
+  at = input.find(kHeadEnd);
+  return at == std::string_view::npos ? at : at + kHeadEnd.size();
+}
+
 // Moves bytes from the front of `input` to `head`, which they continue, up to
-// the end of the head. *taken of them are done with.
+// the end of the head and no further: the next one may be thousands of heads
+// away from the end of `input`. *taken of them are done with.
 Found Gather(std::string* head, std::string_view input, size_t* taken) {
-  const size_t before = head->size();
-  const size_t from = before < 3 ? 0 : before - 3;
-  const size_t room = kMaxHeadBytes - before;
-  head->append(input.substr(0, room));
-  const size_t end = head->find(kHeadEnd, from);
-  if (end == std::string::npos) {
-    *taken = head->size() - before;
-    return head->size() < kMaxHeadBytes ? Found::kNothing : Found::kTooLong;
-  }
-  head->resize(end + kHeadEnd.size());
-  *taken = head->size() - before;
-  return Found::kEnd;
+  input = input.substr(0, kMaxHeadBytes - head->size());
+  const size_t end = EndOf(*head, input);
+  *taken = std::min(end, input.size());
+  head->append(input.substr(0, *taken));
+  if (end != std::string_view::npos) return Found::kEnd;
+  return head->size() < kMaxHeadBytes ? Found::kNothing : Found::kTooLong;
 }
 
 // What no request line begins with is not worth an answer: TLS, for one.
@@ -64,9 +72,15 @@ size_t Gateway::FromClient(base::ByteSpan bytes) {
 }
 
 size_t Gateway::ReadHead(base::ByteSpan bytes) {
-  size_t taken = 0;
-  Found found = Gather(&head_, base::AsText(bytes), &taken);
+  const std::string_view text = base::AsText(bytes);
   // Some clients send an empty line behind a body (RFC 9112 section 2.2).
+  size_t empty = 0;
+  while (head_.empty() && text.substr(empty).starts_with("\r\n")) empty += 2;
+  if (empty == text.size()) return empty;
+  size_t taken = 0;
+  Found found = Gather(&head_, text.substr(empty), &taken);
+  taken += empty;
+  // One that came in two parts.
   while (head_.starts_with("\r\n")) {
     head_.erase(0, 2);
     if (found == Found::kEnd && !head_.ends_with(kHeadEnd)) {

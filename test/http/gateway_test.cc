@@ -307,6 +307,15 @@ TEST(GatewayTest, TheEndOfTheApplicationIsTheEnd) {
   EXPECT_EQ(driver.requests, 1);
 }
 
+// Work grows with the bytes and not with their square: else this never ends.
+TEST(GatewayTest, AFloodOfEmptyLinesCostsNoMoreThanItsBytes) {
+  GatewayDriver driver;
+  std::string flood;
+  for (int i = 0; i < 8 << 20; ++i) flood += "\r\n";
+  driver.Client(flood + Get("/a"));
+  EXPECT_EQ(driver.to_application, Get("/a"));
+}
+
 TEST(GatewayTest, EmptyLinesBetweenRequestsAreSkipped) {
   GatewayDriver driver;
   driver.Client("\r\n" + Get("/a"));
