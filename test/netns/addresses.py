@@ -62,10 +62,11 @@ def run(s):
                 outcome(client, address, 8000), "reset")
     s.check("closed application port, legacy",
             outcome(lab.legacy, server.ip4, 80), "reset")
-    for pod in (client, lab.legacy):
-        s.check(f"20 times curl of {pod.namespace} on a closed application "
-                "port", {pod.curl(f"http://{server.ip4}/").exit
-                         for _ in range(20)}, {56})
+    closed = f"http://{server.ip4}/"
+    s.check("20 times curl of mesh on a closed application port",
+            {client.curl(closed).outcome for _ in range(20)}, {"refused"})
+    s.check("20 times curl of legacy on a closed application port",
+            {lab.legacy.curl(closed).exit for _ in range(20)}, {56})
 
 
 def listen6(pod, port):

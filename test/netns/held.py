@@ -45,8 +45,8 @@ def run(s):
             await_that("it is forgotten", lambda: pod.full_name not in
                        lab.nodes["node-b"].agent.pod_states())
     begin = time.monotonic()
-    s.check("never known", str(lab.client.curl(f"http://{never.ip4}/")),
-            "000, exit 56")
+    s.check("never known", lab.client.curl(f"http://{never.ip4}/").outcome,
+            "refused")
     s.note(f"after {time.monotonic() - begin:.1f} s")
     wire.stop()
 

@@ -34,10 +34,7 @@ GOOD, REFUSED = "200, exit 0", "refused"
 
 
 def got(pod, url):
-    """What curl got; a refusal may come before curl looks at its connection
-    (7) or after (56)."""
-    reply = str(pod.curl(url))
-    return REFUSED if reply in ("000, exit 7", "000, exit 56") else reply
+    return pod.curl(url).outcome
 
 
 def becomes(s, what, ask, wanted):

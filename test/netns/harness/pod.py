@@ -19,6 +19,14 @@ class Reply:
     def __str__(self):
         return f"{self.code:03d}, exit {self.exit}"
 
+    @property
+    def outcome(self):
+        """As str(), but "refused" where a tunnel was refused: the reset may
+        come before curl looks at its connection (7), while it sends (55) or
+        while it awaits an answer (56)."""
+        refused = self.code == 0 and self.exit in (7, 55, 56)
+        return "refused" if refused else str(self)
+
 
 class Pod:
     """Made by Cluster.pod(); `ip4`, `ip6` are its addresses."""
