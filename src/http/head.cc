@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <utility>
 
 #include "base/text.h"
@@ -85,6 +86,15 @@ bool IsAuthority(std::string_view text) {
   });
 }
 
+bool ReadsAsFraming(std::string_view key) {
+  return ReadsAs(key, "transfer-encoding") || ReadsAs(key, "content-length");
+}
+
+bool IsOneOf(std::string_view text,
+             std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), text) != names.end();
+}
+
 }  // namespace
 
 base::StatusOr<RequestHead> RequestHead::Parse(std::string_view text) {
@@ -163,8 +173,7 @@ base::Status RequestHead::ReadFraming() {
     const bool coding = field.key == "transfer-encoding";
     const bool length = field.key == "content-length";
     if (!coding && !length) {
-      if (ReadsAs(field.key, "transfer-encoding") ||
-          ReadsAs(field.key, "content-length")) {
+      if (ReadsAsFraming(field.key)) {
         return Bad("a name that can be taken for a field of framing");
       }
       continue;
@@ -252,6 +261,115 @@ std::string RequestHead::Rewrite(std::string_view client_cert) const {
   if (!client_cert.empty()) add("X-Forwarded-Client-Cert", client_cert);
   out += "\r\n";
   return out;
+}
+
+base::StatusOr<RequestHead> RequestHead::FromStream(
+    std::span<const Header> fields) {
+  RequestHead head;
+  head.version_ = 20;
+  size_t size = 0;
+  for (const Header& field : fields) {
+    size += field.name.size() + field.value.size();
+  }
+  // Views of it stay: it must not grow any more.
+  head.text_.reserve(size);
+  const auto keep = [&head](std::string_view text) {
+    const size_t at = head.text_.size();
+    head.text_.insert(head.text_.end(), text.begin(), text.end());
+    return std::string_view(head.text_.data() + at, text.size());
+  };
+  for (const Header& field : fields) {
+    if (field.name.starts_with(':')) {
+      NODEWARD_TRY(head.TakePseudoField(field));
+      if (field.name == ":method") head.method_ = keep(field.value);
+      if (field.name == ":scheme") head.scheme_ = keep(field.value);
+      continue;
+    }
+    const std::string_view name = keep(field.name);
+    NODEWARD_TRY(head.TakeStreamField({name, name, keep(field.value)}));
+  }
+  const bool connect = head.method_ == "CONNECT";
+  if (head.method_.empty() || head.host_.empty() || !IsAuthority(head.host_)) {
+    return Bad("no method, or a bad authority");
+  }
+  if (connect != head.path_.empty() || connect != head.scheme_.empty()) {
+    return Bad("no path, or one for CONNECT");
+  }
+  if (!connect && !head.path_.starts_with('/') &&
+      !(head.path_ == "*" && head.method_ == "OPTIONS")) {
+    return Bad("a bad path");
+  }
+  return head;
+}
+
+base::Status RequestHead::TakePseudoField(const Header& field) {
+  const std::string_view value = field.value;
+  if (field.name == ":path") {
+    const bool bad = std::any_of(value.begin(), value.end(), [](char c) {
+      const auto byte = static_cast<unsigned char>(c);
+      return byte <= 0x20 || byte == 0x7f || byte == '#';
+    });
+    if (bad) return Bad("a bad path");
+    path_ = value;
+  } else if (field.name == ":authority") {
+    host_ = value;
+  } else if (field.name == ":scheme") {
+    if (!IsOneOf(value, {"http", "https"})) return Bad("a bad scheme");
+  } else if (field.name != ":method") {
+    return Bad("an unknown pseudo-field");
+  }
+  return base::OkStatus();
+}
+
+base::Status RequestHead::TakeStreamField(const Field& field) {
+  if (fields_.size() == kMaxFields) return Bad("too many header fields");
+  if (field.key == "host") {
+    if (host_.empty()) host_ = field.value;
+    if (host_ != field.value) return Bad("an authority and another Host");
+  } else if (IsOneOf(field.key, {"connection", "keep-alive", "upgrade",
+                                 "proxy-connection"})) {
+    return Bad("a field of one connection");
+  } else if (ReadsAsFraming(field.key) && field.key != "content-length") {
+    return Bad("a name that can be taken for a field of framing");
+  }
+  fields_.push_back(field);
+  return base::OkStatus();
+}
+
+std::vector<Header> RequestHead::StreamFields(
+    std::string_view client_cert) const {
+  std::vector<Header> out;
+  out.reserve(fields_.size() + 5);
+  const auto add = [&out](std::string_view name, std::string_view value) {
+    out.push_back({std::string(name), std::string(value)});
+  };
+  add(":method", method_);
+  if (!scheme_.empty()) add(":scheme", scheme_);
+  add(":authority", host_);
+  if (!path_.empty()) add(":path", path_);
+  for (const Field& field : fields_) {
+    if (!MustGo(field) && field.key != "host") add(field.key, field.value);
+  }
+  if (!client_cert.empty()) add(kXfcc, client_cert);
+  return out;
+}
+
+bool RequestHead::is_grpc() const {
+  constexpr std::string_view kGrpc = "application/grpc";
+  for (const Field& field : fields_) {
+    if (field.key != "content-type" || !field.value.starts_with(kGrpc)) {
+      continue;
+    }
+    // application/grpc-web is another thing.
+    const std::string_view rest = field.value.substr(kGrpc.size());
+    return rest.empty() || rest[0] == '+';
+  }
+  return false;
+}
+
+bool MayBeTrailer(std::string_view key) {
+  return !ReadsAs(key, kXfcc) && !ReadsAsFraming(key) &&
+         !IsOneOf(key, {"host", "te", "http2-settings"});
 }
 
 base::StatusOr<ResponseHead> ResponseHead::Parse(std::string_view text,

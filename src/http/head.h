@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "http/session.h"
 
 namespace nodeward::http {
 
@@ -35,6 +37,9 @@ class RequestHead {
   // that HTTP/1.0 or 1.1 knows.
   static base::StatusOr<RequestHead> Parse(std::string_view text);
 
+  // Of HTTP/2, pseudo-fields first, after RFC 9113's own checks of their form.
+  static base::StatusOr<RequestHead> FromStream(std::span<const Header> fields);
+
   RequestHead(RequestHead&&) = default;
   RequestHead& operator=(RequestHead&&) = default;
 
@@ -56,9 +61,15 @@ class RequestHead {
   // when that is empty; an upgrade other than to WebSocket is not asked for;
   // path and Host as above.
   std::string Rewrite(std::string_view client_cert) const;
+  // The same for HTTP/2. REQUIRES: it came from FromStream.
+  std::vector<Header> StreamFields(std::string_view client_cert) const;
+  // By its content type; such a client wants its errors in the same way.
+  bool is_grpc() const;
 
  private:
   RequestHead() = default;
+  base::Status TakePseudoField(const Header& field);
+  base::Status TakeStreamField(const Field& field);
   base::Status Read();
   base::Status ReadTarget(std::string_view target);
   base::Status ReadHost();
@@ -71,6 +82,7 @@ class RequestHead {
   std::vector<char> text_;
   std::vector<char> lower_;
   std::string_view method_;
+  std::string_view scheme_;  // HTTP/2 only
   int version_ = 11;
   std::vector<Field> fields_;
   std::string host_;
@@ -82,6 +94,9 @@ class RequestHead {
   bool expects_continue_ = false;
   Upgrade upgrade_ = Upgrade::kNone;
 };
+
+// May a request have it behind its body? Not what only heads are trusted for.
+bool MayBeTrailer(std::string_view key);
 
 // What of a response's head tells where it ends.
 struct ResponseHead {
