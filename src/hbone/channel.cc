@@ -47,6 +47,7 @@ void Channel::OnEvents(uint32_t events) {
   }
   if ((events & (EPOLLIN | kMoreThanBytes)) != 0) readable_ = true;
   if ((events & EPOLLOUT) != 0) writable_ = true;
+  OnEdge();
   Notify();
 }
 

@@ -83,6 +83,8 @@ class Channel : public io::Watcher {
   void Shutdown();
   // Tells the user that something has changed.
   void Notify();
+  // The socket has changed; before the user is told.
+  virtual void OnEdge() {}
 
   Workshop* const workshop_;
   bool writable_ = false;

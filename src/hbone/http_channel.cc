@@ -5,16 +5,10 @@
 #include <cstring>
 #include <utility>
 
+#include "hbone/http_streams.h"
 #include "hbone/worker.h"
 
 namespace nodeward::hbone {
-namespace {
-
-// How long a client that was told the end may go on.
-constexpr absl::Duration kLinger = absl::Seconds(30);
-
-}  // namespace
-
 HttpChannel::HttpChannel(Workshop* workshop, ChannelUser* user, Worker* worker,
                          Pod* pod, const observe::Flow* flow, Dial dial)
     : Channel(workshop, user),
@@ -33,6 +27,11 @@ std::optional<policy::Verdict> HttpChannel::Denial() const {
   return judge_.Denial(*request);
 }
 
+bool HttpChannel::readable() const {
+  if (streams_ != nullptr && streams_->has_answer()) return true;
+  return (streams_ == nullptr && has_answer()) || Channel::readable();
+}
+
 bool HttpChannel::ends() const {
   return gateway_.answered() &&
          (gateway_.closing() ||
@@ -47,6 +46,10 @@ bool HttpChannel::has_answer() const {
 
 io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
   if (broken()) return {io::Progress::kReset};
+  if (streams_ != nullptr) return streams_->Read(room);
+  if (!decided_ && !closed() && !ApplicationLeft()) {
+    return {io::Progress::kWouldBlock};
+  }
   if (gateway_.broken()) {
     Break(gateway_.error());
     return {io::Progress::kReset};
@@ -60,7 +63,7 @@ io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
     return {io::Progress::kBytes, count};
   }
   if (ends()) {
-    if (!std::exchange(told_end_, true)) timer_.Set(kLinger);
+    if (!std::exchange(told_end_, true)) timer_.Set(HttpStreams::kLinger);
     return {io::Progress::kEnd};
   }
   if (closed()) return {io::Progress::kWouldBlock};
@@ -87,12 +90,48 @@ io::Transfer HttpChannel::Read(base::MutableByteSpan room) {
   return {io::Progress::kReset};
 }
 
+bool HttpChannel::ApplicationLeft() {
+  if (connecting() || !Channel::readable()) return false;
+  uint8_t byte = 0;
+  const io::Progress seen = io::Peek(fd(), {&byte, 1}).progress;
+  return seen == io::Progress::kEnd || seen == io::Progress::kReset;
+}
+
 void HttpChannel::Send(base::ByteSpan bytes) {
   if (broken()) return;
   sent_ += bytes.size();
+  if (!decided_ && !Decide(&bytes)) return;
+  if (streams_ != nullptr) return streams_->Send(bytes);
   const size_t taken = pending().empty() ? Offer(bytes) : 0;
   Keep(bytes.subspan(taken));
   Wake();
+}
+
+bool HttpChannel::Decide(base::ByteSpan* bytes) {
+  const std::string_view missing =
+      http::StreamGateway::kPreface.substr(opening_.size());
+  const std::string_view next = base::AsText(*bytes).substr(0, missing.size());
+  const bool alike = missing.starts_with(next);
+  if (alike && next.size() < missing.size()) {
+    opening_ += next;
+    return false;
+  }
+  decided_ = true;
+  // The application may have been the first to speak.
+  workshop_->AtRoundEnd(this);
+  if (!alike) {
+    Keep(base::AsBytes(std::exchange(opening_, {})));
+    return true;
+  }
+  opening_ = {};
+  *bytes = bytes->subspan(next.size());
+  auto made = HttpStreams::Create(this);
+  if (made.ok()) {
+    streams_ = *std::move(made);
+  } else {
+    Break(made.status());
+  }
+  return made.ok();
 }
 
 size_t HttpChannel::Offer(base::ByteSpan bytes) {
@@ -166,6 +205,7 @@ void HttpChannel::ToApplication(base::ByteSpan bytes) {
 }
 
 void HttpChannel::Flush() {
+  if (streams_ != nullptr) return streams_->Flush();
   Advance();
   const bool open = !closed() && !broken() && !connecting();
   if (open) Reached();
@@ -200,11 +240,13 @@ void HttpChannel::Release() {
 
 size_t HttpChannel::backlog() const {
   const uint64_t left = sent_ - released_;
+  if (streams_ != nullptr) return left;
   return left == 0 && outbox_.size() > 0 ? 1 : left;
 }
 
 void HttpChannel::Finish() {
   finishing_ = true;
+  if (streams_ != nullptr) return streams_->Finish();
   Wake();
 }
 
@@ -215,6 +257,10 @@ void HttpChannel::Wake() {
 }
 
 void HttpChannel::OnTurn() { Notify(); }
+
+void HttpChannel::OnEdge() {
+  if (streams_ != nullptr) streams_->FlushApplication();
+}
 
 void HttpChannel::Reached() {
   if (std::exchange(unreachable_, false)) timer_.Cancel();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/fd.h"
@@ -14,10 +15,14 @@
 
 namespace nodeward::hbone {
 
+class HttpStreams;
+
 // An application that gets only the requests that policy allows: what is sent
 // here is the client's HTTP, and what is read here the answers to it. Refused
 // requests are answered here, and the application sees nothing of them: it is
-// dialled with the first that is allowed, unless it was opened before.
+// dialled with the first that is allowed, unless it was opened before. A client
+// that begins with the preface of HTTP/2 speaks that, and so does the
+// application then (HttpStreams); all others speak HTTP/1.
 //
 // backlog() counts the client's bytes that the application has not got: a
 // request waits in here while the one before has no whole answer. The user
@@ -39,7 +44,7 @@ class HttpChannel final : public Channel,
   // The request that made it a stream of bytes is not allowed (any more).
   std::optional<policy::Verdict> Denial() const;
 
-  bool readable() const override { return has_answer() || Channel::readable(); }
+  bool readable() const override;
   io::Transfer Read(base::MutableByteSpan room) override;
   void Send(base::ByteSpan bytes) override;
   void Flush() override;
@@ -47,11 +52,19 @@ class HttpChannel final : public Channel,
   void Finish() override;
 
  private:
+  friend class HttpStreams;
+
   Ruling OnRequest(http::RequestHead* request) override;
   void ToApplication(base::ByteSpan bytes) override;
   std::string_view client_cert() override { return judge_.client_cert(); }
   void OnTurn() override;
+  void OnEdge() override;
 
+  // Which version is it? Takes bytes from the front of `bytes` that belong to
+  // the preface, or may. False while nobody knows.
+  bool Decide(base::ByteSpan* bytes);
+  // Until that is known nobody reads what it says; its SETTINGS, maybe.
+  bool ApplicationLeft();
   // Offers `bytes` to the gateway; how many it took.
   size_t Offer(base::ByteSpan bytes);
   void Advance();
@@ -71,6 +84,9 @@ class HttpChannel final : public Channel,
   void OnTimer();
 
   http::Gateway gateway_;
+  std::unique_ptr<HttpStreams> streams_;  // HTTP/2
+  bool decided_ = false;
+  std::string opening_;  // until then
   RequestJudge judge_;
   const Dial dial_;
   const absl::Duration dial_timeout_;

@@ -29,11 +29,11 @@ std::string Title(const http::RequestHead& request) {
 bool SpeaksHttp(const Worker& worker, const Pod& pod, uint16_t port) {
   switch (worker.mesh()->snapshot().TraitsOf(*pod.workload(), port).protocol) {
     case model::Protocol::kHttp:
+    case model::Protocol::kHttp2:
+    case model::Protocol::kGrpc:
       return true;
     case model::Protocol::kUnknown:
       return pod.policy().WantsHttp(port);
-    case model::Protocol::kHttp2:
-    case model::Protocol::kGrpc:
     case model::Protocol::kTls:
     case model::Protocol::kTcp:
       break;

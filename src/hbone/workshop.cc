@@ -34,6 +34,11 @@ Workshop::~Workshop() {
   *self_ = nullptr;
 }
 
+base::MutableByteSpan Workshop::Inner() {
+  if (inner_rooms_.empty()) inner_rooms_.resize(2 * kInner);
+  return inner_rooms_;
+}
+
 void Workshop::Enqueue(std::vector<Turn*>* queue, Turn* turn) {
   turn->queued_in_ = this;
   queue->push_back(turn);

@@ -56,6 +56,10 @@ class Workshop {
   base::MutableByteSpan plain_room() { return plain_room_; }
   // Frames on their way into TLS: four full records.
   base::MutableByteSpan send_room() { return send_room_; }
+  // For HTTP/2 between the others, which may be in use: what an application
+  // says, and frames on their way to it. Made when they are first asked for.
+  base::MutableByteSpan inner_read_room() { return Inner().first(kInner); }
+  base::MutableByteSpan inner_send_room() { return Inner().last(kInner); }
 
   // Once, however often it is asked for. The turn takes itself out when it is
   // destroyed.
@@ -66,6 +70,8 @@ class Workshop {
 
  private:
   friend class Turn;
+  static constexpr size_t kInner = 64 << 10;
+  base::MutableByteSpan Inner();
   void Enqueue(std::vector<Turn*>* queue, Turn* turn);
   void Run(std::vector<Turn*>* queue);
 
@@ -74,6 +80,7 @@ class Workshop {
   std::vector<uint8_t> read_room_;
   std::vector<uint8_t> plain_room_;
   std::vector<uint8_t> send_room_;
+  std::vector<uint8_t> inner_rooms_;
   std::vector<Turn*> round_end_;
   std::vector<Turn*> next_round_;
   std::vector<Turn*> running_;

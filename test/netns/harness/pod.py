@@ -89,10 +89,10 @@ route add default via {node.bridge6}
         self.processes.append(process)
         return process
 
-    def app(self, name, *arguments, ready=None):
+    def app(self, name, *arguments, ready=None, **options):
         """Starts apps/<name>.py; waits until it has printed `ready`."""
         process = self.spawn("/usr/bin/python3", "-u", f"{APPS}/{name}.py",
-                             *arguments, key=name)
+                             *arguments, key=name, **options)
         if ready:
             await_that(f"{name} in {self.full_name} prints {ready!r}",
                        lambda: ready in process.output()

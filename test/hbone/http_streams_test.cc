@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HTTP/2 through the engine: what the application and the client see.
+#include "hbone/http_streams.h"
+
+#include <future>
+
+#include "base/text.h"
+#include "hbone/engine_fixture.h"
+#include "http/stream_fixture.h"
+
+namespace nodeward::hbone {
+namespace {
+
+using base::StrCat;
+using http::FieldList;
+using http::StreamGateway;
+using http::wire::Seen;
+using model::Attribute;
+using model::AuthorizationPolicy;
+using observe::Outcome;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+namespace wire = http::wire;
+
+FieldList Get(const std::string& path) {
+  return {{":method", "GET"},
+          {":scheme", "http"},
+          {":path", path},
+          {":authority", "h"}};
+}
+
+// One end of a connection that speaks HTTP/2 in frames of its own making.
+class Peer {
+ public:
+  explicit Peer(Tcp tcp) : tcp_(std::move(tcp)) {}
+
+  static Peer Client(Tcp tcp) {
+    Peer peer(std::move(tcp));
+    EXPECT_TRUE(
+        peer.tcp_.Send(StrCat(StreamGateway::kPreface, wire::Settings({}))));
+    return peer;
+  }
+  static Peer Application(Tcp tcp) {
+    Peer peer(std::move(tcp));
+    peer.tcp_.Send(wire::Settings({}));
+    peer.preface_ = peer.tcp_.Receive(StreamGateway::kPreface.size());
+    return peer;
+  }
+
+  bool Send(const std::string& frames) { return tcp_.Send(frames); }
+  // The next frame of `type`; one of type 255: the connection has ended.
+  Seen Next(uint8_t type) {
+    for (;;) {
+      const std::string head = tcp_.Receive(9);
+      if (head.size() < 9) return Ended();
+      size_t size = 0;
+      for (int i = 0; i < 3; ++i) {
+        size = size << 8 | static_cast<uint8_t>(head[static_cast<size_t>(i)]);
+      }
+      const std::string payload = size > 0 ? tcp_.Receive(size) : "";
+      if (payload.size() < size) return Ended();
+      reader_.Add(head + payload);
+      std::vector<Seen> seen = reader_.Take();
+      if (!seen.empty() && seen[0].type == type) return std::move(seen[0]);
+    }
+  }
+  const std::string& preface() const { return preface_; }
+  Tcp& tcp() { return tcp_; }
+
+ private:
+  static Seen Ended() {
+    Seen seen;
+    seen.type = 255;
+    return seen;
+  }
+
+  Tcp tcp_;
+  wire::Reader reader_;
+  std::string preface_;
+};
+
+// Answers every request with its path, for as long as they come.
+void ServePaths(Tcp tcp) {
+  Peer peer = Peer::Application(std::move(tcp));
+  for (;;) {
+    const Seen head = peer.Next(wire::kHeaders);
+    if (head.type == 255) return;
+    const auto id = static_cast<uint32_t>(head.id);
+    peer.Send(wire::Head(id,
+                         {{":status", "200"},
+                          {"xfcc", head.Value("x-forwarded-client-cert")}},
+                         false) +
+              wire::Data(id, head.Value(":path"), true));
+  }
+}
+
+class HttpStreamsTest : public EngineTest {
+ protected:
+  void Begin(model::Protocol protocol = model::Protocol::kHttp2) {
+    client = MakePod("client");
+    server = MakePod("server");
+    server.workload->ports = {{"", kPort, {protocol, false}}};
+    Publish();
+    Enrol(a(), client);
+    Enrol(b(), server);
+  }
+  void Serve(Server::Serve serve) {
+    app = std::make_unique<Server>(ApplicationOf(At(server)), std::move(serve));
+  }
+  void Deny(const std::string& path) {
+    auto policy = std::make_shared<AuthorizationPolicy>();
+    policy->name = "p";
+    policy->name_space = "full";
+    policy->action = AuthorizationPolicy::Action::kDeny;
+    policy->rules.resize(1);
+    policy->rules[0].to = {{{Attribute::kPath, "", {path}, {}}}};
+    authorization = {policy};
+    Publish();
+  }
+  Tcp Plain() {
+    return Tcp(
+        ConnectFrom({*base::IpAddress::Parse("127.8.8.8"), 0}, At(server)));
+  }
+  // The same from inside the mesh and from outside.
+  std::vector<Peer> Both() {
+    std::vector<Peer> made;
+    made.push_back(Peer::Client(Connect(client, At(server))));
+    made.push_back(Peer::Client(Plain()));
+    return made;
+  }
+
+  TestPod client;
+  TestPod server;
+  std::unique_ptr<Server> app;
+};
+
+TEST_F(HttpStreamsTest, TellsTheApplicationWhoTheClientIs) {
+  Begin();
+  Serve(ServePaths);
+  std::vector<std::string> named;
+  for (Peer& peer : Both()) {
+    FieldList forged = Get("/");
+    forged.emplace_back("x-forwarded-client-cert", "URI=forged");
+    ASSERT_TRUE(peer.Send(wire::Head(1, forged)));
+    named.push_back(peer.Next(wire::kHeaders).Value("xfcc"));
+  }
+  EXPECT_THAT(named[0],
+              MatchesRegex("By=spiffe://cluster.local/ns/full/sa/server;"
+                           "Hash=[0-9a-f]+;Subject=\"\";"
+                           "URI=spiffe://cluster.local/ns/full/sa/client"));
+  EXPECT_EQ(named[1], "(none)");
+}
+
+TEST_F(HttpStreamsTest, WhatIsDeniedLeavesTheOthersAlone) {
+  Begin();
+  Deny("/no");
+  Serve(ServePaths);
+  for (Peer& peer : Both()) {
+    // The application is dialled with the second.
+    ASSERT_TRUE(peer.Send(wire::Head(1, Get("/no"))));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "403");
+    EXPECT_EQ(peer.Next(wire::kData).payload, "RBAC: access denied");
+    ASSERT_TRUE(peer.Send(wire::Head(3, Get("/yes"))));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "200");
+    EXPECT_EQ(peer.Next(wire::kData).payload, "/yes");
+  }
+}
+
+}  // namespace
+}  // namespace nodeward::hbone
