@@ -262,8 +262,14 @@ struct Link::Callbacks {
 
   static int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame,
                          void* data) {
-    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     Link& self = Of(data);
+    if (frame->hd.type == NGHTTP2_GOAWAY &&
+        frame->goaway.error_code != NGHTTP2_NO_ERROR && !self.dead_) {
+      self.user_->OnInvalid(absl::InvalidArgumentError(
+          base::StrCat("read HTTP/2: the connection breaks its rules: ",
+                       nghttp2_http2_strerror(frame->goaway.error_code))));
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     self.queued_heads_ -= std::min(self.queued_heads_, CostOf(frame->headers));
     void* const stream =
         nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
@@ -338,7 +344,6 @@ base::Status Link::Configure() {
       set, Callbacks::OnStreamClose);
 
   nghttp2_option_set_no_auto_window_update(option, 1);
-  nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_settings(option, 32);
   nghttp2_option_set_max_outbound_ack(option, 256);
   // Of a head that was taken nghttp2 expects the worst encoding.
