@@ -53,6 +53,8 @@ struct Options {
   std::vector<base::Cidr> mesh_cidrs;
   absl::Duration hold = absl::Seconds(5);
   absl::Duration silent_deadline = absl::Seconds(3);
+  // From the first byte of a request's head to its last.
+  absl::Duration head_deadline = absl::Seconds(60);
   absl::Duration sniff_wait = absl::Milliseconds(50);
   absl::Duration handshake_timeout = absl::Seconds(10);
   absl::Duration connect_timeout = absl::Seconds(10);

@@ -17,7 +17,9 @@ HttpChannel::HttpChannel(Workshop* workshop, ChannelUser* user, Worker* worker,
       dial_(std::move(dial)),
       dial_timeout_(worker->options().connect_timeout),
       outbox_(&workshop->blocks()),
-      timer_(workshop->loop(), [this] { OnTimer(); }) {}
+      timer_(workshop->loop(), [this] { OnTimer(); }),
+      head_deadline_(worker->options().head_deadline),
+      head_timer_(workshop->loop(), [this] { OnSlowHead(); }) {}
 
 HttpChannel::~HttpChannel() { DropPending(pending().size()); }
 
@@ -100,11 +102,33 @@ bool HttpChannel::ApplicationLeft() {
 void HttpChannel::Send(base::ByteSpan bytes) {
   if (broken()) return;
   sent_ += bytes.size();
-  if (!decided_ && !Decide(&bytes)) return;
-  if (streams_ != nullptr) return streams_->Send(bytes);
-  const size_t taken = pending().empty() ? Offer(bytes) : 0;
-  Keep(bytes.subspan(taken));
-  Wake();
+  if (decided_ || Decide(&bytes)) {
+    if (streams_ != nullptr) {
+      streams_->Send(bytes);
+    } else {
+      const size_t taken = pending().empty() ? Offer(bytes) : 0;
+      Keep(bytes.subspan(taken));
+      Wake();
+    }
+  }
+  WatchHead();
+}
+
+void HttpChannel::WatchHead() {
+  const bool begun = streams_ != nullptr ? streams_->in_head()
+                     : decided_          ? gateway_.in_head()
+                                         : !opening_.empty();
+  if (!begun) {
+    head_timer_.Cancel();
+  } else if (!head_timer_.pending()) {
+    head_timer_.Set(head_deadline_);
+  }
+}
+
+void HttpChannel::OnSlowHead() {
+  Break(absl::DeadlineExceededError("read HTTP request: its head takes long"));
+  judge_.RecordBad(error());
+  Notify();
 }
 
 bool HttpChannel::Decide(base::ByteSpan* bytes) {
@@ -161,6 +185,7 @@ void HttpChannel::Advance() {
   const size_t taken = Offer(base::AsBytes(pending()));
   outbox_.Hold();  // it borrows from pending_
   DropPending(taken);
+  WatchHead();
   Wake();
 }
 

@@ -82,6 +82,9 @@ class HttpChannel final : public Channel,
   void Reached();
   void Release();
   void OnTimer();
+  // A head that has begun may not take for ever.
+  void WatchHead();
+  void OnSlowHead();
 
   http::Gateway gateway_;
   std::unique_ptr<HttpStreams> streams_;  // HTTP/2
@@ -97,6 +100,8 @@ class HttpChannel final : public Channel,
   uint64_t sent_ = 0;     // by the client
   uint64_t released_ = 0;
   io::Timer timer_;  // for the dial; then for a client that does not end
+  const absl::Duration head_deadline_;
+  io::Timer head_timer_;
   bool finishing_ = false;
   bool shut_ = false;
   bool unreachable_ = false;

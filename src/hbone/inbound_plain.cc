@@ -83,9 +83,16 @@ bool InboundPlain::AdmitsPlaintext() {
   if (pod_->workload() == nullptr) return false;
   const policy::Verdict verdict = Decide(std::nullopt);
   mode_ = verdict.mtls;
-  plaintext_ = verdict.allow;
+  denied_ = !verdict.allow;
+  plaintext_ = verdict.allow || AnswersRequests(verdict);
   record_.flow().policy = verdict.deciding_policy();
   return plaintext_;
+}
+
+bool InboundPlain::AnswersRequests(const policy::Verdict& verdict) const {
+  return speaks_http_ && verdict.layer == policy::Verdict::Layer::kAuthz &&
+         (application_ == nullptr || application_->closed() ||
+          state_ == State::kSniffing || state_ == State::kHandshaking);
 }
 
 policy::Verdict InboundPlain::Decide(
@@ -256,7 +263,8 @@ void InboundPlain::Handshake() {
   flow.destination_identity = pod_->identity();
   const policy::Verdict verdict = Decide(identity_);
   flow.policy = verdict.deciding_policy();
-  if (!verdict.allow) {
+  denied_ = !verdict.allow;
+  if (denied_ && !AnswersRequests(verdict)) {
     return Finish(Outcome::kDeniedPolicy, verdict.reason, true);
   }
   state_ = State::kDialing;
@@ -275,7 +283,8 @@ void InboundPlain::Dial() {
     http_ = made.get();
     application_ = std::move(made);
     // It must see nothing of what policy may deny yet.
-    if (pod_->workload() == nullptr || pod_->policy().WantsHttp(local_.port)) {
+    if (denied_ || pod_->workload() == nullptr ||
+        pod_->policy().WantsHttp(local_.port)) {
       return CheckDial();
     }
   } else {
@@ -367,13 +376,14 @@ void InboundPlain::Judge() {
       break;
   }
   policy::Verdict verdict;
+  verdict.layer = policy::Verdict::Layer::kAuthn;
   verdict.reason = "this pod is not known any more";
   if (pod_->workload() != nullptr) verdict = Decide(identity_);
   if (verdict.allow && http_ != nullptr) {
     verdict = http_->Denial().value_or(std::move(verdict));
   }
   record_.flow().policy = verdict.deciding_policy();
-  if (!verdict.allow) {
+  if (!verdict.allow && !AnswersRequests(verdict)) {
     Finish(Outcome::kPolicyChanged, std::move(verdict.reason), true);
   }
 }

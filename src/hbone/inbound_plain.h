@@ -60,6 +60,9 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   // Policy for what is still being sniffed.
   void Consider();
   bool AdmitsPlaintext();
+  // What policy denies by its principal, or the like, is told to each request
+  // where there are requests; the application is not dialled for it.
+  bool AnswersRequests(const policy::Verdict& verdict) const;
   // REQUIRES: the pod's workload is known.
   policy::Verdict Decide(std::optional<model::Identity> peer) const;
   void Sniff();
@@ -93,6 +96,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   model::MtlsMode mode_ = model::MtlsMode::kStrict;
   bool speaks_http_ = false;
   bool plaintext_ = false;   // admitted
+  bool denied_ = false;      // all requests will be; none has been read yet
   bool sniff_over_ = false;  // the application may speak first now
   std::optional<model::Identity> identity_;
   std::string sni_;  // of the client's hello

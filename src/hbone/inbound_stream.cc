@@ -96,11 +96,11 @@ void InboundStream::Start(const http::Request& request) {
     return Refuse(503, Outcome::kLimit,
                   "the pod has too many open inbound connections");
   }
-  std::string reason;
-  if (!Admitted(&reason)) {
-    return Refuse(401, Outcome::kDeniedPolicy, std::move(reason));
+  policy::Verdict allowed = Decide();
+  if (!allowed.allow && !AnswersRequests(allowed)) {
+    return Refuse(401, Outcome::kDeniedPolicy, std::move(allowed.reason));
   }
-  Dial();
+  Dial(allowed.allow);
 }
 
 void InboundStream::MakeApplication() {
@@ -123,31 +123,36 @@ base::StatusOr<base::Fd> InboundStream::Connect() {
                                        {tunnel_->address(), port_});
 }
 
-bool InboundStream::Admitted(std::string* reason) {
+policy::Verdict InboundStream::Decide() {
+  policy::Verdict verdict;
   if (pod_->workload() == nullptr) {
-    *reason = "this pod is not known any more";
-    return false;
+    verdict.layer = policy::Verdict::Layer::kAuthn;
+    verdict.reason = "this pod is not known any more";
+    return verdict;
   }
-  policy::Verdict verdict =
-      pod_->policy().Decide({.source = tunnel_->peer().address,
-                             .peer = *tunnel_->identity(),
-                             .port = port_,
-                             .destination = tunnel_->address(),
-                             .http_to_come = http_ != nullptr});
+  verdict = pod_->policy().Decide({.source = tunnel_->peer().address,
+                                   .peer = *tunnel_->identity(),
+                                   .port = port_,
+                                   .destination = tunnel_->address(),
+                                   .http_to_come = http_ != nullptr});
   if (verdict.allow && http_ != nullptr) {
     verdict = http_->Denial().value_or(std::move(verdict));
   }
   record_.flow().policy = verdict.deciding_policy();
-  *reason = std::move(verdict.reason);
-  return verdict.allow;
+  return verdict;
 }
 
-void InboundStream::Dial() {
+bool InboundStream::AnswersRequests(const policy::Verdict& verdict) const {
+  return http_ != nullptr && application_->closed() &&
+         verdict.layer == policy::Verdict::Layer::kAuthz;
+}
+
+void InboundStream::Dial(bool allowed) {
   if (http_ != nullptr) {
     http_->judge().SetPeer(*tunnel_->identity(),
                            tunnel_->tunnel().tls()->PeerCertificateHash(), "");
     // It must see nothing of what policy may deny yet.
-    if (pod_->policy().WantsHttp(port_)) return OnChannel();
+    if (!allowed || pod_->policy().WantsHttp(port_)) return OnChannel();
   }
   auto fd = Connect();
   base::Status status = fd.status();
@@ -195,12 +200,13 @@ void InboundStream::OnRelayEnd(RelayEnd end) {
 }
 
 void InboundStream::Judge() {
-  std::string reason;
-  if (over_ || Admitted(&reason)) return;
+  if (over_) return;
+  policy::Verdict verdict = Decide();
+  if (verdict.allow || AnswersRequests(verdict)) return;
   if (open_) {
-    Finish(Outcome::kPolicyChanged, std::move(reason), true);
+    Finish(Outcome::kPolicyChanged, std::move(verdict.reason), true);
   } else {
-    Refuse(401, Outcome::kDeniedPolicy, std::move(reason));
+    Refuse(401, Outcome::kDeniedPolicy, std::move(verdict.reason));
   }
 }
 

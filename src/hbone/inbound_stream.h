@@ -14,6 +14,7 @@
 #include "hbone/stream_relay.h"
 #include "http/session.h"
 #include "io/loop.h"
+#include "policy/verdict.h"
 
 namespace nodeward::hbone {
 
@@ -49,9 +50,12 @@ class InboundStream final : public Member,
 
  private:
   void Start(const http::Request& request);
-  bool Admitted(std::string* reason);
+  policy::Verdict Decide();
+  // What policy denies by its principal, or the like, is told to each request
+  // where there are requests; the application is not dialled for it.
+  bool AnswersRequests(const policy::Verdict& verdict) const;
   void MakeApplication();
-  void Dial();
+  void Dial(bool allowed);
   base::StatusOr<base::Fd> Connect();
   void OnChannel() override;
   void OnStreamResponse(int) override {}

@@ -66,6 +66,10 @@ class Gateway {
   bool broken() const { return broken_; }
   // The application has half a request, and must not take it for a whole one.
   bool cut() const { return cut_; }
+  // Part of a request's head has come.
+  bool in_head() const {
+    return request_ == RequestState::kHead && !head_.empty();
+  }
   // All requests taken so far have their whole answers.
   bool answered() const { return !awaiting_; }
   // WebSocket: the request that led to it.

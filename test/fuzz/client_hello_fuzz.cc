@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer entry, not part of the ordinary build:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
-//     test/fuzz/client_hello_fuzz.cc src/tls/client_hello.cc -o /tmp/fuzz
+// libFuzzer entry; test/fuzz/run builds and runs it.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

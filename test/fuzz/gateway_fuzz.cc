@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer entry, not part of the ordinary build:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itest
-//     test/fuzz/gateway_fuzz.cc src/http/{gateway,head,chunks,beast_head}.cc
-//     -labsl_statusor -labsl_status -labsl_strings -labsl_cord
-//     -labsl_raw_logging_internal -o /tmp/fuzz
+// libFuzzer entry; test/fuzz/run builds and runs it.
 // The first byte chooses the sizes of the pieces, a line "\x01" divides what
 // the client says from what the application does.
 #include <cstddef>

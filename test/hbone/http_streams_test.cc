@@ -109,15 +109,22 @@ class HttpStreamsTest : public EngineTest {
   void Serve(Server::Serve serve) {
     app = std::make_unique<Server>(ApplicationOf(At(server)), std::move(serve));
   }
-  void Deny(const std::string& path) {
+  void Apply(AuthorizationPolicy::Action action,
+             std::vector<model::AttributeTests> from,
+             std::vector<model::AttributeTests> to) {
     auto policy = std::make_shared<AuthorizationPolicy>();
     policy->name = "p";
     policy->name_space = "full";
-    policy->action = AuthorizationPolicy::Action::kDeny;
+    policy->action = action;
     policy->rules.resize(1);
-    policy->rules[0].to = {{{Attribute::kPath, "", {path}, {}}}};
+    policy->rules[0].from = std::move(from);
+    policy->rules[0].to = std::move(to);
     authorization = {policy};
     Publish();
+  }
+  void Deny(const std::string& path) {
+    Apply(AuthorizationPolicy::Action::kDeny, {},
+          {{{Attribute::kPath, "", {path}, {}}}});
   }
   Tcp Plain() {
     return Tcp(
@@ -165,6 +172,114 @@ TEST_F(HttpStreamsTest, WhatIsDeniedLeavesTheOthersAlone) {
     ASSERT_TRUE(peer.Send(wire::Head(3, Get("/yes"))));
     EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "200");
     EXPECT_EQ(peer.Next(wire::kData).payload, "/yes");
+  }
+}
+
+TEST_F(HttpStreamsTest, APolicyCountsFromTheNextRequestOn) {
+  Begin();
+  Serve(ServePaths);
+  for (Peer& peer : Both()) {
+    ASSERT_TRUE(peer.Send(wire::Head(1, Get("/a"), false)));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "200");
+    EXPECT_EQ(peer.Next(wire::kData).payload, "/a");
+    Deny("/a");
+    ASSERT_TRUE(peer.Send(wire::Head(3, Get("/a"))));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "403");
+    ASSERT_TRUE(peer.Send(wire::Head(5, Get("/b"))));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "200");
+    authorization = {};
+    Publish();
+  }
+}
+
+TEST_F(HttpStreamsTest, WhoIsDeniedAltogetherIsToldToo) {
+  Begin();
+  std::atomic<int> dialled = 0;
+  Serve([&](Tcp tcp) {
+    ++dialled;
+    tcp.AwaitEnd();
+  });
+  Apply(AuthorizationPolicy::Action::kAllow,
+        {{{Attribute::kPrincipal, "", {"cluster.local/ns/x/sa/y"}, {}}}}, {});
+  for (Peer& peer : Both()) {
+    ASSERT_TRUE(peer.Send(wire::Head(1, Get("/"))));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "403");
+  }
+  const std::string denied = "HTTP/1.1 403 Forbidden\r\n";
+  for (int i = 0; i < 2; ++i) {
+    Tcp tcp = i == 0 ? Connect(client, At(server)) : Plain();
+    ASSERT_TRUE(tcp.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    EXPECT_EQ(tcp.Receive(denied.size()), denied);
+  }
+  EXPECT_EQ(dialled, 0);
+}
+
+TEST_F(HttpStreamsTest, EachClientChoosesItsVersion) {
+  Begin(model::Protocol::kGrpc);
+  const std::string answer = "HTTP/1.1 204 No Content\r\n\r\n";
+  Serve([&](Tcp tcp) {
+    tcp.Receive(std::string("POST").size());
+    tcp.Send(answer);
+    tcp.AwaitEnd();
+  });
+  for (int i = 0; i < 2; ++i) {
+    Tcp tcp = i == 0 ? Connect(client, At(server)) : Plain();
+    // As far as this it might become the preface.
+    ASSERT_TRUE(tcp.Send("P"));
+    ASSERT_TRUE(tcp.Send("OST / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    EXPECT_EQ(tcp.Receive(answer.size()), answer);
+  }
+  const std::string bad = "HTTP/1.1 400 Bad Request\r\n";
+  Tcp tcp = Plain();
+  ASSERT_TRUE(tcp.Send("PRI * HTTP/2.0\r\n\r\nSMOKE\r\n\r\n"));
+  EXPECT_EQ(tcp.Receive(bad.size()), bad);
+}
+
+TEST_F(HttpStreamsTest, ManySmallPiecesAndAServerThatSpeaksFirst) {
+  Begin();
+  Serve(ServePaths);
+  const std::string all = StrCat(StreamGateway::kPreface, wire::Settings({}),
+                                 wire::Head(1, Get("/slowly")));
+  for (int i = 0; i < 2; ++i) {
+    Tcp tcp = i == 0 ? Connect(client, At(server)) : Plain();
+    for (const char c : all.substr(0, all.size() - 1)) {
+      ASSERT_TRUE(tcp.Send(std::string(1, c)));
+    }
+    Peer peer(std::move(tcp));
+    ASSERT_TRUE(peer.Send(all.substr(all.size() - 1)));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "200");
+    EXPECT_EQ(peer.Next(wire::kData).payload, "/slowly");
+  }
+}
+
+TEST_F(HttpStreamsTest, AHeadThatDoesNotEndIsNotAwaitedForEver) {
+  options.head_deadline = absl::Milliseconds(100);
+  Begin();
+  Serve(ServePaths);
+  const std::string half = StrCat(StreamGateway::kPreface, wire::Settings({}),
+                                  wire::Frame(wire::kHeaders, 0, 1, "\x82"));
+  for (const std::string& sent :
+       {std::string("GET / HTTP/1.1\r\nHos"), std::string("PRI * HT"), half}) {
+    for (int i = 0; i < 2; ++i) {
+      Tcp tcp = i == 0 ? Connect(client, At(server)) : Plain();
+      ASSERT_TRUE(tcp.Send(sent));
+      EXPECT_NE(tcp.AwaitEnd(), Ending::kTimeout) << sent;
+    }
+  }
+}
+
+TEST_F(HttpStreamsTest, TheApplicationsEndReachesTheClient) {
+  Begin();
+  Serve([](Tcp tcp) {
+    Peer peer = Peer::Application(std::move(tcp));
+    peer.Next(wire::kHeaders);
+    peer.tcp().Finish();
+    peer.tcp().AwaitEnd();
+  });
+  for (Peer& peer : Both()) {
+    ASSERT_TRUE(peer.Send(wire::Head(1, Get("/"))));
+    EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "503");
+    EXPECT_EQ(peer.Next(255).type, 255);
   }
 }
 

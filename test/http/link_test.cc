@@ -156,8 +156,7 @@ TEST_F(LinkTest, BodiesThatAreNotWhatTheirHeadsSay) {
   EXPECT_EQ(Answer(3), base::StrCat("RST ", kProtocol));
   // The application never sees the end of either.
   for (const Seen& seen : driver.to_application) EXPECT_FALSE(seen.ends());
-  EXPECT_THAT(StreamDriver::Of(driver.to_application, wire::kReset),
-              SizeIs(2));
+  EXPECT_THAT(StreamDriver::Of(driver.to_application, wire::kReset), SizeIs(2));
 }
 
 TEST_F(LinkTest, TrailersThatAreNone) {
