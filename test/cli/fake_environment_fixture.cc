@@ -28,6 +28,20 @@ FakeEnvironment::FakeEnvironment()
                      if (answer != answers.end()) return answer->second;
                      return absl::UnavailableError("agent is not running?");
                    },
+                   .follow_agent =
+                       [this](const std::string& run_dir,
+                              const std::string& command,
+                              const base::Json& arguments,
+                              const std::function<bool(const base::Json&)>&
+                                  line) {
+                         asked_run_dir = run_dir;
+                         asked_command = command;
+                         asked_arguments = arguments;
+                         for (const base::Json& one : lines) {
+                           if (!line(one)) return base::OkStatus();
+                         }
+                         return follow_status;
+                       },
                    .remove_everything =
                        [this](const std::string& bpf_dir) {
                          removed_from = bpf_dir;
