@@ -101,10 +101,9 @@ class ControlServer::Client final : private io::Watcher {
     request_ += base::AsText({buffer, got.count});
     const size_t end = request_.find('\n');
     if (std::min(end, request_.size()) > kMaxRequestBytes) {
-      return Say(
-          {ErrorReply(StrCat("request of more than ", kMaxRequestBytes,
-                             " bytes refused")),
-           nullptr});
+      return Say({ErrorReply(StrCat("request of more than ", kMaxRequestBytes,
+                                    " bytes refused")),
+                  nullptr});
     }
     if (end == std::string::npos) return;
     request_.resize(end);

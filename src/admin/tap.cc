@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/tap.h"
 
-#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -21,7 +20,8 @@ using Kind = TapSubject::Kind;
 
 // How many names an error lists.
 constexpr size_t kMaxListed = 10;
-// Events taken from the queue at a time; each becomes a line of less than 8 KiB.
+// Events taken from the queue at a time; each becomes a line of less than 8
+// KiB.
 constexpr size_t kBatch = 64;
 
 Kind KindOf(std::string_view word) {
@@ -69,10 +69,9 @@ base::StatusOr<TapSubject> ReadSubject(const std::string& text,
   }
   subject.kind = KindOf(word);
   if (subject.kind == Kind::kAll) {
-    return absl::InvalidArgumentError(
-        StrCat("'", text, "' is of a kind that cannot be tapped; use deploy/",
-               name, ", pod/", name, ", svc/", name, ", ns/", name, " or ",
-               name));
+    return absl::InvalidArgumentError(StrCat(
+        "'", text, "' is of a kind that cannot be tapped; use deploy/", name,
+        ", pod/", name, ", svc/", name, ", ns/", name, " or ", name));
   }
   subject.name = name;
   return subject;
@@ -137,52 +136,61 @@ std::string Describe(const TapSubject& subject) {
   return "";
 }
 
+// The pods that `subject` means; of a service, its ready ones. *named: it
+// exists, whether it has pods or not.
+std::vector<const model::Workload*> PodsOf(const TapSubject& subject,
+                                           const model::Snapshot& snapshot,
+                                           bool* named) {
+  std::vector<const model::Workload*> pods;
+  for (const auto& workload : snapshot.workloads) {
+    if (subject.Selects(workload.get(), nullptr)) {
+      pods.push_back(workload.get());
+    }
+  }
+  *named = !pods.empty();
+  for (const auto& service : snapshot.services) {
+    if (!subject.Selects(nullptr, service.get())) continue;
+    *named = true;
+    for (const auto& port : service->ports) {
+      for (const auto& endpoint : port.ready) {
+        if (endpoint.workload != nullptr) {
+          pods.push_back(endpoint.workload.get());
+        }
+      }
+    }
+  }
+  return pods;
+}
+
+// `node`: where one of its pods must be.
 base::Status CheckExists(const TapSubject& subject,
                          const model::Snapshot& snapshot,
                          const std::string* node) {
+  bool named = false;
+  const auto pods = PodsOf(subject, snapshot, &named);
+  if (!named) {
+    return absl::NotFoundError(StrCat("there is no ", Describe(subject), "; ",
+                                      Existing(subject, snapshot)));
+  }
+  if (node == nullptr) return base::OkStatus();
   std::set<std::string> elsewhere;
-  std::string outside;
-  for (const auto& workload : snapshot.workloads) {
-    bool selected = subject.Selects(workload.get(), nullptr);
-    if (subject.kind == Kind::kService) {
-      for (const auto& ip : workload->ips) {
-        const auto ends = [&](const auto& served) {
-          return served.first.address == ip &&
-                 subject.Selects(nullptr, served.second.service);
-        };
-        selected |= std::any_of(snapshot.served_by_endpoint.begin(),
-                                snapshot.served_by_endpoint.end(), ends);
-      }
-    }
-    if (!selected) continue;
-    if (node == nullptr) return base::OkStatus();
-    if (!workload->in_mesh()) {
-      outside = StrCat("pod ", workload->QualifiedName(),
-                       " is not in the mesh: ", workload->membership_reason->empty()
-                           ? model::MembershipText(workload->membership)
-                           : std::string_view(*workload->membership_reason));
-    } else if (*workload->node == *node) {
+  std::string outside = StrCat(Describe(subject), " has no ready pod");
+  for (const model::Workload* pod : pods) {
+    if (!pod->in_mesh()) {
+      const std::string& why = pod->membership_reason;
+      outside = StrCat("pod ", pod->QualifiedName(), " is not in the mesh: ",
+                       why.empty() ? model::MembershipText(pod->membership)
+                                   : std::string_view(why));
+    } else if (*pod->node == *node) {
       return base::OkStatus();
     } else {
-      elsewhere.insert(*workload->node);
+      elsewhere.insert(pod->node);
     }
   }
-  if (!elsewhere.empty()) {
-    return absl::NotFoundError(StrCat(
-        "no ", Describe(subject), " is on this node, ", *node,
-        "; ask the agent of ", List(elsewhere)));
-  }
-  if (!outside.empty()) return absl::NotFoundError(outside);
-  if (subject.kind == Kind::kService) {
-    for (const auto& service : snapshot.services) {
-      if (!subject.Selects(nullptr, service.get())) continue;
-      if (node == nullptr) return base::OkStatus();
-      return absl::NotFoundError(
-          StrCat(Describe(subject), " has no ready pod in the mesh"));
-    }
-  }
-  return absl::NotFoundError(StrCat("there is no ", Describe(subject), "; ",
-                                    Existing(subject, snapshot)));
+  if (elsewhere.empty()) return absl::NotFoundError(outside);
+  return absl::NotFoundError(StrCat("no ", Describe(subject),
+                                    " is on this node, ", *node,
+                                    "; ask the agent of ", List(elsewhere)));
 }
 
 // --- events as lines ---------------------------------------------------------

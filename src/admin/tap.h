@@ -14,9 +14,9 @@ namespace nodeward::admin {
 
 // The streaming command `tap`. Arguments, all of them may be absent: resource
 // and to ("deploy/web", "pod/web-1", "svc/web", "ns/emojivoto", "web"),
-// namespace, to_namespace, method, path, authority, max_rps. What they name must
-// be in the snapshot, and pods of `resource` on `node`; an error says what there
-// is instead.
+// namespace, to_namespace, method, path, authority, max_rps. What they name
+// must be in the snapshot, and pods of `resource` on `node`; an error says what
+// there is instead.
 base::StatusOr<observe::TapQuestion> ReadTapQuestion(
     const base::Json& args, const model::Snapshot& snapshot,
     const std::string& node);

@@ -166,8 +166,8 @@ base::Status Agent::BuildAdmin() {
         if (latest_ == nullptr) {
           return absl::UnavailableError("no snapshot yet");
         }
-        NODEWARD_ASSIGN(auto question, admin::ReadTapQuestion(
-                                           args, *latest_, config_.node));
+        NODEWARD_ASSIGN(auto question,
+                        admin::ReadTapQuestion(args, *latest_, config_.node));
         return admin::StartTap(std::move(question), &taps_);
       });
   using Response = admin::HttpServer::Response;

@@ -59,11 +59,11 @@ std::string_view ProxyText(const std::string& proxy) {
 // "rsp id=0:1 proxy=out src=… dst=… tls=true :status=200 latency=2731µs"
 std::string LineOf(const Json& event) {
   const std::string kind = GetString(event, "event", "???");
-  std::string line = StrCat(
-      kind, " id=", GetInt(event, "base"), ":", GetInt(event, "stream"),
-      " proxy=", ProxyText(GetString(event, "proxy")),
-      " src=", GetString(event, "src"), " dst=", GetString(event, "dst"),
-      " tls=", GetString(event, "tls"));
+  std::string line =
+      StrCat(kind, " id=", GetInt(event, "base"), ":", GetInt(event, "stream"),
+             " proxy=", ProxyText(GetString(event, "proxy")),
+             " src=", GetString(event, "src"), " dst=", GetString(event, "dst"),
+             " tls=", GetString(event, "tls"));
   if (kind == "req") {
     StrAppend(&line, " :method=", GetString(event, "method"),
               " :authority=", GetString(event, "authority"),
@@ -73,8 +73,7 @@ std::string LineOf(const Json& event) {
               " latency=", GetInt(event, "latency_us"), "µs");
   } else if (kind == "end") {
     if (GetMember(event, "grpc_status").is_number_integer()) {
-      StrAppend(&line,
-                " grpc-status=", GrpcText(GetInt(event, "grpc_status")));
+      StrAppend(&line, " grpc-status=", GrpcText(GetInt(event, "grpc_status")));
     }
     const std::string reset = GetString(event, "reset_error");
     if (!reset.empty()) StrAppend(&line, " reset-error=", reset);

@@ -89,8 +89,8 @@ void TapPoint::OnRequest(uint64_t exchange, const http::SeenRequest& request) {
   bool shown = false;
   for (const auto& tap : taps_) {
     begun.ids.emplace_back();
-    if (tap->stopped() || !tap->WantsRequest(request.method, request.authority,
-                                             request.path)) {
+    if (tap->stopped() ||
+        !tap->WantsRequest(request.method, request.authority, request.path)) {
       continue;
     }
     begun.ids.back() = tap->Admit(connection_->pod, begun.began);

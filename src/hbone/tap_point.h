@@ -18,8 +18,8 @@ namespace nodeward::hbone {
 class Worker;
 
 // Where running taps look at one connection: beside its bytes, which it never
-// holds up and never changes. Made when the connection is admitted and everything
-// but its end is known.
+// holds up and never changes. Made when the connection is admitted and
+// everything but its end is known.
 class TapPoint final : private http::SpectatorUser {
  public:
   // Null: no tap wants it.

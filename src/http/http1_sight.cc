@@ -174,13 +174,16 @@ bool Http1Sight::FromClient(base::ByteSpan bytes) {
 bool Http1Sight::ReadRequest(base::ByteSpan* bytes) {
   std::string_view text = base::AsText(*bytes);
   // Some clients send an empty line behind a body (RFC 9112 section 2.2).
-  while (request_.text().empty() && text.starts_with("\r\n")) {
-    text.remove_prefix(2);
+  while (request_.text().empty() && !text.empty() &&
+         (text[0] == '\r' || text[0] == '\n')) {
+    text.remove_prefix(1);
   }
   const HeadReader::Step step = request_.Take(&text);
   *bytes = base::AsBytes(text);
-  if (step == HeadReader::Step::kTooLong) return false;
-  if (step == HeadReader::Step::kMore) return MayBeRequest(request_.text());
+  if (step == HeadReader::Step::kTooLong || !MayBeRequest(request_.text())) {
+    return false;
+  }
+  if (step == HeadReader::Step::kMore) return true;
   const auto head = RequestHead::Parse(std::exchange(request_.text(), {}));
   if (!head.ok() || awaited_.size() >= kMaxPipelined) return false;
   const uint64_t number = (*next_)++;
@@ -213,8 +216,8 @@ bool Http1Sight::ReadAnswer(base::ByteSpan* bytes) {
   if (step == HeadReader::Step::kTooLong) return false;
   if (step == HeadReader::Step::kMore) return true;
   const Exchange& exchange = awaited_.front();
-  const auto head = ResponseHead::Parse(std::exchange(answer_.text(), {}),
-                                        exchange.to_head);
+  const auto head =
+      ResponseHead::Parse(std::exchange(answer_.text(), {}), exchange.to_head);
   if (!head.ok()) return false;
   const bool switches =
       head->status == 101 || (exchange.connect && head->status / 100 == 2);

@@ -68,8 +68,7 @@ std::optional<int> Number(std::string_view text) {
 
 class Http2Sight final : public Sight {
  public:
-  Http2Sight(SpectatorUser* user, uint64_t* next)
-      : user_(user), next_(next) {}
+  Http2Sight(SpectatorUser* user, uint64_t* next) : user_(user), next_(next) {}
   bool usable() const {
     return client_.inflater != nullptr && server_.inflater != nullptr;
   }
@@ -235,7 +234,8 @@ void Http2Sight::DataEnded(const Direction& from) {
   const auto found = streams_.find(from.stream());
   if (found == streams_.end()) return;
   if ((from.flags() & NGHTTP2_FLAG_PADDED) != 0 && !from.payload.empty()) {
-    const uint64_t padding = 1 + uint64_t{static_cast<uint8_t>(from.payload[0])};
+    const uint64_t padding =
+        1 + uint64_t{static_cast<uint8_t>(from.payload[0])};
     found->second.length -= std::min(found->second.length, padding);
   }
   if ((from.flags() & NGHTTP2_FLAG_END_STREAM) != 0) {
@@ -258,9 +258,8 @@ bool Http2Sight::HeadersEnded(Direction* from) {
   for (;;) {
     nghttp2_nv field;
     int flags = 0;
-    const ssize_t read =
-        nghttp2_hd_inflate_hd2(from->inflater.get(), &field, &flags,
-                               rest.data(), rest.size(), 1);
+    const ssize_t read = nghttp2_hd_inflate_hd2(
+        from->inflater.get(), &field, &flags, rest.data(), rest.size(), 1);
     if (read < 0) return false;
     rest = rest.subspan(static_cast<size_t>(read));
     if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) {
@@ -291,9 +290,9 @@ void Http2Sight::Tell(const Direction& from, const Block& block) {
     const uint64_t number = (*next_)++;
     streams_[stream].number = number;
     user_->OnRequest(
-        number, {block.method,
-                 block.authority.empty() ? block.host : block.authority,
-                 block.path});
+        number,
+        {block.method, block.authority.empty() ? block.host : block.authority,
+         block.path});
     return;
   }
   if (found == streams_.end()) return;
@@ -313,9 +312,9 @@ void Http2Sight::EndStream(int32_t stream, std::optional<int> grpc_status,
   if (found == streams_.end()) return;
   const Stream ended = found->second;
   streams_.erase(found);
-  user_->OnExchangeEnd(ended.number, {.length = ended.length,
-                                      .grpc_status = grpc_status,
-                                      .reset = reset});
+  user_->OnExchangeEnd(
+      ended.number,
+      {.length = ended.length, .grpc_status = grpc_status, .reset = reset});
 }
 
 void Http2Sight::End(std::string_view reason) {

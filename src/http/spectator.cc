@@ -32,8 +32,7 @@ void Spectator::Decide(base::ByteSpan bytes) {
   if (matched_ == kPreface.size()) {
     sight_ = MakeHttp2Sight(user_, &next_);
     bytes = bytes.subspan(taken);
-    if (sight_ == nullptr ||
-        (!bytes.empty() && !sight_->FromClient(bytes))) {
+    if (sight_ == nullptr || (!bytes.empty() && !sight_->FromClient(bytes))) {
       GiveUp();
     }
     return;

@@ -76,10 +76,10 @@ struct TapEvent {
   // kResponse: since the request; kEnd: since the response began (the request,
   // if none did); kClose: since the connection began.
   absl::Duration time;
-  std::optional<int> grpc_status;  // kEnd
-  std::string reset;               // kEnd: why it is not whole; may be empty
-  uint64_t received = 0;           // kEnd: of the body; kClose
-  uint64_t sent = 0;               // kClose
+  std::optional<int> grpc_status;    // kEnd
+  std::string reset;                 // kEnd: why it is not whole; may be empty
+  uint64_t received = 0;             // kEnd: of the body; kClose
+  uint64_t sent = 0;                 // kClose
   Outcome outcome = Outcome::kOpen;  // kClose
 };
 

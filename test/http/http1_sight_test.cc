@@ -34,9 +34,8 @@ TEST(Http1SightTest, InWhateverPieces) {
         "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
         "2;x=y\r\nab\r\n5\r\ncdefg\r\n0\r\nT: v\r\n\r\n");
   }
-  EXPECT_THAT(watched.told,
-              ElementsAre("0 POST h /p", "0 201", "0 end 7", "1 POST h /p",
-                          "1 201", "1 end 7"));
+  EXPECT_THAT(watched.told, ElementsAre("0 POST h /p", "0 201", "0 end 7",
+                                        "1 POST h /p", "1 201", "1 end 7"));
 }
 
 TEST(Http1SightTest, PipelinedRequestsInTheirOrder) {
@@ -53,8 +52,7 @@ TEST(Http1SightTest, PipelinedRequestsInTheirOrder) {
   watched.spectator.End("");
   EXPECT_THAT(watched.told,
               ElementsAre("0 HEAD h /0", "1 PUT h /1", "2 GET  /2", "0 200",
-                          "0 end 0", "1 204", "1 end 0", "2 200",
-                          "2 end 13"));
+                          "0 end 0", "1 204", "1 end 0", "2 200", "2 end 13"));
 }
 
 TEST(Http1SightTest, WhatIsCutOffSaysWhy) {
@@ -65,8 +63,8 @@ TEST(Http1SightTest, WhatIsCutOffSaysWhy) {
   reset.Server("o");
   reset.spectator.End("reset");
   EXPECT_THAT(reset.told,
-              ElementsAre("0 GET web:80 /a?b=c", "1 GET web:80 /a?b=c",
-                          "0 200", "0 end 1 reset", "1 end 0 reset"));
+              ElementsAre("0 GET web:80 /a?b=c", "1 GET web:80 /a?b=c", "0 200",
+                          "0 end 1 reset", "1 end 0 reset"));
   Watched closed;
   closed.Client(kGet);
   closed.spectator.End("");
@@ -113,8 +111,8 @@ TEST(Http1SightTest, WhatCannotBeReadEndsTheStory) {
   excess.Client(kGet);
   excess.Server(kOk);
   excess.Server("ok, and more");
-  EXPECT_THAT(excess.told, ElementsAre("0 GET web:80 /a?b=c", "0 200",
-                                       "0 end 2", "opaque"));
+  EXPECT_THAT(excess.told,
+              ElementsAre("0 GET web:80 /a?b=c", "0 200", "0 end 2", "opaque"));
 }
 
 TEST(Http1SightTest, WhatItHoldsIsBounded) {

@@ -49,9 +49,8 @@ class Speaker {
     }
     std::string block(
         nghttp2_hd_deflate_bound(deflater_.get(), all.data(), all.size()), 0);
-    const ssize_t size =
-        nghttp2_hd_deflate_hd(deflater_.get(), Bytes(block), block.size(),
-                              all.data(), all.size());
+    const ssize_t size = nghttp2_hd_deflate_hd(
+        deflater_.get(), Bytes(block), block.size(), all.data(), all.size());
     EXPECT_GE(size, 0);
     block.resize(static_cast<size_t>(size));
     return block;
@@ -99,10 +98,9 @@ TEST_F(Http2SightTest, ExchangesSideBySide) {
   watched_.Server(server_.Headers(1, {{":status", "103"}}));
   watched_.Server(server_.Headers(1, {{":status", "200"}}));
   watched_.Server(Speaker::Data(1, "12345") + Speaker::Data(1, "678", true));
-  EXPECT_THAT(watched_.told,
-              ElementsAre("0 GET web.emojivoto:80 /a",
-                          "1 GET web.emojivoto:80 /b", "1 404", "1 end 0",
-                          "0 200", "0 end 8"));
+  EXPECT_THAT(watched_.told, ElementsAre("0 GET web.emojivoto:80 /a",
+                                         "1 GET web.emojivoto:80 /b", "1 404",
+                                         "1 end 0", "0 200", "0 end 8"));
 }
 
 TEST_F(Http2SightTest, GrpcStatusOfTrailersByteByByte) {
@@ -116,11 +114,9 @@ TEST_F(Http2SightTest, GrpcStatusOfTrailersByteByByte) {
   watched_.ServerByByte(server_.Headers(1, {{":status", "200"}}));
   watched_.ServerByByte(Speaker::Data(1, "answer"));
   watched_.ServerByByte(server_.Headers(1, {{"grpc-status", "5"}}, true));
-  EXPECT_THAT(
-      watched_.told,
-      ElementsAre("0 POST emoji-svc.emojivoto:8080 "
-                  "/emojivoto.v1.EmojiService/ListAll",
-                  "0 200", "0 end 6 grpc 5"));
+  EXPECT_THAT(watched_.told, ElementsAre("0 POST emoji-svc.emojivoto:8080 "
+                                         "/emojivoto.v1.EmojiService/ListAll",
+                                         "0 200", "0 end 6 grpc 5"));
 }
 
 TEST_F(Http2SightTest, PaddingPriorityAndContinuation) {
@@ -128,7 +124,7 @@ TEST_F(Http2SightTest, PaddingPriorityAndContinuation) {
                                            {":scheme", "http"},
                                            {":authority", "h"},
                                            {":path", "/long/enough/to/cut"}});
-  std::string first("\x02", 1);            // padding
+  std::string first("\x02", 1);             // padding
   first += std::string("\0\0\0\0\x10", 5);  // priority
   first += block.substr(0, 5) + std::string(2, '\0');
   watched_.Client(Speaker::Frame(NGHTTP2_HEADERS, 0x8 | 0x20 | 0x1, 1, first));
@@ -137,45 +133,40 @@ TEST_F(Http2SightTest, PaddingPriorityAndContinuation) {
   watched_.Client(
       Speaker::Frame(NGHTTP2_CONTINUATION, 0x4, 1, block.substr(8)));
   watched_.Server(server_.Headers(1, {{":status", "200"}}));
-  watched_.ServerByByte(Speaker::Frame(
-      NGHTTP2_DATA, 0x8 | 0x1, 1, std::string("\x03") + "body" + "pad"));
-  EXPECT_THAT(watched_.told, ElementsAre("0 GET h /long/enough/to/cut",
-                                         "0 200", "0 end 4"));
+  watched_.ServerByByte(Speaker::Frame(NGHTTP2_DATA, 0x8 | 0x1, 1,
+                                       std::string("\x03") + "body" + "pad"));
+  EXPECT_THAT(watched_.told,
+              ElementsAre("0 GET h /long/enough/to/cut", "0 200", "0 end 4"));
 }
 
 TEST_F(Http2SightTest, AResetAndTheEndOfTheConnection) {
   watched_.Client(Get(1, "/a"));
   watched_.Client(Get(3, "/b"));
-  watched_.Client(Speaker::Frame(NGHTTP2_RST_STREAM, 0, 1,
-                                 std::string("\0\0\0\x08", 4)));
+  watched_.Client(
+      Speaker::Frame(NGHTTP2_RST_STREAM, 0, 1, std::string("\0\0\0\x08", 4)));
   watched_.Server(server_.Headers(1, {{":status", "200"}}, true));
   watched_.spectator.End("reset");
-  EXPECT_THAT(watched_.told,
-              ElementsAre("0 GET web.emojivoto:80 /a",
-                          "1 GET web.emojivoto:80 /b", "0 end 0 CANCEL",
-                          "1 end 0 reset"));
+  EXPECT_THAT(watched_.told, ElementsAre("0 GET web.emojivoto:80 /a",
+                                         "1 GET web.emojivoto:80 /b",
+                                         "0 end 0 CANCEL", "1 end 0 reset"));
 }
 
 TEST_F(Http2SightTest, AnEncoderMayUseALargerTable) {
   Speaker large(32 << 10);
-  watched_.Client(large.Headers(1, {{":method", "GET"},
-                                    {":path", "/"},
-                                    {":authority", "h"}}));
+  watched_.Client(large.Headers(
+      1, {{":method", "GET"}, {":path", "/"}, {":authority", "h"}}));
   EXPECT_THAT(watched_.told, ElementsAre("0 GET h /"));
 }
 
 TEST_F(Http2SightTest, APromiseKeepsTheTableRight) {
   watched_.Client(Get(1, "/a"));
-  const std::string promised = server_.Block({{":method", "GET"},
-                                              {":path", "/pushed"},
-                                              {"x-new", "in-the-table"}});
+  const std::string promised = server_.Block(
+      {{":method", "GET"}, {":path", "/pushed"}, {"x-new", "in-the-table"}});
   watched_.Server(Speaker::Frame(NGHTTP2_PUSH_PROMISE, 0x4, 1,
                                  std::string("\0\0\0\2", 4) + promised));
-  watched_.Server(server_.Headers(1,
-                                  {{":status", "200"},
-                                   {"x-new", "in-the-table"},
-                                   {"grpc-status", "0"}},
-                                  true));
+  watched_.Server(server_.Headers(
+      1, {{":status", "200"}, {"x-new", "in-the-table"}, {"grpc-status", "0"}},
+      true));
   EXPECT_THAT(watched_.told, ElementsAre("0 GET web.emojivoto:80 /a", "0 200",
                                          "0 end 0 grpc 0"));
 }

@@ -7,6 +7,9 @@ import re
 import signal
 import threading
 
+import h2.config
+import h2.connection
+import h2.events
 from harness import await_that, main
 from harness.process import Process
 from harness.web import REQUEST, answer, ask
@@ -199,6 +202,73 @@ def bytes_only(s, lab):
         tap.interrupt()
 
 
+class H2:
+    """One end of HTTP/2 over a socket, for one exchange at a time."""
+
+    def __init__(self, connection, client):
+        self.socket = connection
+        self.state = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=client))
+        self.state.initiate_connection()
+        self.flush()
+
+    def flush(self):
+        self.socket.sendall(self.state.data_to_send())
+
+    def send(self, stream, headers, body=None, trailers=None):
+        self.state.send_headers(stream, headers, end_stream=body is None)
+        if body is not None:
+            self.state.send_data(stream, body, end_stream=trailers is None)
+        if trailers:
+            self.state.send_headers(stream, trailers, end_stream=True)
+        self.flush()
+
+    def await_end(self):
+        """Until the other end has ended a stream; its number."""
+        while True:
+            data = self.socket.recv(65536)
+            if not data:
+                raise ConnectionResetError("no end of the stream")
+            ends = [event for event in self.state.receive_data(data)
+                    if isinstance(event, h2.events.StreamEnded)]
+            self.flush()
+            if ends:
+                return ends[0].stream_id
+
+
+def grpc(s, lab):
+    """HTTP/2 of prior knowledge, as gRPC speaks it, on a port of bytes."""
+    path = "/emojivoto.v1.EmojiService/ListAll"
+    with lab.server.listen(RAW) as listener:
+        taps = {"out": start(lab, lab.client.node.agent, "ns/mesh"),
+                "in ": start(lab, lab.server.node.agent, "ns/mesh")}
+        connection = lab.client.connect(lab.server.ip4, RAW)
+        client = H2(connection, client=True)
+        accepted, _ = listener.accept()
+        accepted.settimeout(30)
+        server = H2(accepted, client=False)
+        client.send(1, [(":method", "POST"), (":scheme", "http"),
+                        (":authority", "emoji-svc.emojivoto:8080"),
+                        (":path", path), ("te", "trailers")], b"\0" * 5)
+        s.check("a stream that ended", server.await_end(), 1)
+        server.send(1, [(":status", "200")], b"1234567",
+                    [("grpc-status", "0")])
+        s.check("the answer", client.await_end(), 1)
+        for proxy, tap in taps.items():
+            lines = await_that("its lines", lambda tap=tap: _of(tap, path), 30)
+            s.check(f"gRPC, proxy={proxy}",
+                    [(one["event"], one["tls"], re.sub(
+                        r"=\d+µs", "=Nµs", one["rest"])) for one in lines],
+                    [("req", "true", ":method=POST :authority="
+                      f"emoji-svc.emojivoto:8080 :path={path}"),
+                     ("rsp", "true", ":status=200 latency=Nµs"),
+                     ("end", "true", "grpc-status=OK duration=Nµs "
+                      "response-length=7B")])
+            tap.interrupt()
+        accepted.close()
+        connection.close()
+
+
 def serve_many(listener):
     server, _ = listener.accept()
     server.settimeout(60)
@@ -295,6 +365,7 @@ def tap_(s):
     both_sides(s, lab)
     filters(s, lab)
     bytes_only(s, lab)
+    grpc(s, lab)
     sleeping_reader(s, lab)
     limited(s, lab)
     agent_ends(s, lab)
