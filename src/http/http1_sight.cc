@@ -121,12 +121,10 @@ bool MayBeRequest(std::string_view text) {
   if (method > kMaxMethod) return false;
   if (end == text.end()) return true;
   if (*end != ' ' || method == 0) return false;
-  const size_t line = text.find("\r\n");
-  if (line == std::string_view::npos) {
-    return text.find('\n') == std::string_view::npos;
-  }
+  const size_t line = text.find('\n');
+  if (line == std::string_view::npos) return true;
   const std::string_view first = text.substr(0, line);
-  return first.ends_with(" HTTP/1.1") || first.ends_with(" HTTP/1.0");
+  return first.ends_with(" HTTP/1.1\r") || first.ends_with(" HTTP/1.0\r");
 }
 
 class Http1Sight final : public Sight {
