@@ -297,8 +297,8 @@ void Outbound::OnChannel() {
   state_ = State::kRelaying;
   record_.Open();
   tap_ = TapPoint::Begin(*worker_, record_.flow());
-  relay_.emplace(&worker_->workshop(), &application_, upstream_.get(), this,
-                 tap_.get());
+  relay_ = std::make_unique<Relay>(&worker_->workshop(), &application_,
+                                   upstream_.get(), this, tap_.get());
   relay_->Start();
 }
 
@@ -477,7 +477,7 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
   if (stream_.has_value()) {
     flow.bytes_sent = stream_->from_application();
     flow.bytes_received = stream_->from_stream();
-  } else if (relay_.has_value()) {
+  } else if (relay_ != nullptr) {
     flow.bytes_sent = relay_->bytes_sent();
     flow.bytes_received = relay_->bytes_received();
   }
