@@ -7,6 +7,17 @@ namespace nodeward::http {
 namespace {
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// More than a server can say before it has heard anything.
+constexpr size_t kMaxEarly = 1024;
+
+// Whether `text` begins as an HTTP/2 server does, with a SETTINGS frame.
+bool MayBeSettings(std::string_view text) {
+  constexpr std::string_view kHead("\0\0?\x04\0\0\0\0\0", 9);
+  for (size_t i = 0; i < kHead.size() && i < text.size(); ++i) {
+    if (kHead[i] != '?' && kHead[i] != text[i]) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -18,8 +29,13 @@ void Spectator::FromClient(base::ByteSpan bytes) {
 
 void Spectator::FromServer(base::ByteSpan bytes) {
   if (over_ || bytes.empty()) return;
-  // In HTTP the client begins.
-  if (sight_ == nullptr || !sight_->FromServer(bytes)) GiveUp();
+  if (sight_ != nullptr) {
+    if (!sight_->FromServer(bytes)) GiveUp();
+    return;
+  }
+  // In HTTP/1 the client begins; a server of HTTP/2 need not wait for it.
+  early_ += base::AsText(bytes);
+  if (early_.size() > kMaxEarly || !MayBeSettings(early_)) GiveUp();
 }
 
 void Spectator::Decide(base::ByteSpan bytes) {
@@ -32,12 +48,15 @@ void Spectator::Decide(base::ByteSpan bytes) {
   if (matched_ == kPreface.size()) {
     sight_ = MakeHttp2Sight(user_, &next_);
     bytes = bytes.subspan(taken);
-    if (sight_ == nullptr || (!bytes.empty() && !sight_->FromClient(bytes))) {
+    const std::string early = std::exchange(early_, {});
+    if (sight_ == nullptr || !sight_->FromServer(base::AsBytes(early)) ||
+        !sight_->FromClient(bytes)) {
       GiveUp();
     }
     return;
   }
   if (taken == bytes.size()) return;
+  if (!early_.empty()) return GiveUp();
   sight_ = MakeHttp1Sight(user_, &next_);
   const std::string_view begun = kPreface.substr(0, matched_);
   if (!sight_->FromClient(base::AsBytes(begun)) ||

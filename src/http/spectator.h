@@ -78,6 +78,7 @@ class Spectator {
   SpectatorUser* const user_;
   std::unique_ptr<Sight> sight_;  // null: not decided
   size_t matched_ = 0;            // of HTTP/2's preface
+  std::string early_;  // what the server said before the client's preface
   uint64_t next_ = 0;
   bool over_ = false;
 };

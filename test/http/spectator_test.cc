@@ -38,6 +38,25 @@ TEST(SpectatorTest, AServerThatSpeaksFirstSpeaksNoHttp) {
   EXPECT_THAT(watched.told, ElementsAre("opaque"));
 }
 
+TEST(SpectatorTest, UnlessItIsHttp2WhoseServerNeedNotWait) {
+  constexpr std::string_view kSettings("\0\0\6\4\0\0\0\0\0\0\3\0\0\0d", 15);
+  constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  Watched watched;
+  watched.ServerByByte(kSettings);
+  watched.ClientByByte(kPreface);
+  // Frames are read: one that must not come is noticed.
+  EXPECT_THAT(watched.told, IsEmpty());
+  watched.Server(std::string_view("\0\0\1\x09\4\0\0\0\1", 9));
+  EXPECT_THAT(watched.told, ElementsAre("opaque"));
+  Watched other;
+  other.Server(kSettings);
+  other.Client("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(other.told, ElementsAre("opaque"));
+  Watched flood;
+  for (int i = 0; i < 100; ++i) flood.Server(kSettings);
+  EXPECT_THAT(flood.told, ElementsAre("opaque"));
+}
+
 TEST(SpectatorTest, AConnectionWithoutARequestIsOpaqueAtItsEnd) {
   Watched silent;
   silent.spectator.End("");
