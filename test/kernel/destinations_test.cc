@@ -70,14 +70,14 @@ TEST_F(DestinationsTest, WritesWhatIsOfTheMesh) {
   pod.of_mesh = service.of_mesh = true;
   ASSERT_TRUE(hooks_->SetDestinations({pod, service}).ok());
   const auto bits = [](uint32_t all) { return all; };
-  EXPECT_EQ(Written(At("10.0.0.1:0")),
+  EXPECT_EQ(Written({Ip("10.0.0.1"), 0}),
             bits(NODEWARD_CAPTURE | NODEWARD_OF_MESH));
-  EXPECT_EQ(Written(At("10.96.0.1:0")),
+  EXPECT_EQ(Written({Ip("10.96.0.1"), 0}),
             bits(NODEWARD_REFUSE | NODEWARD_LOOK_AT_PORT | NODEWARD_OF_MESH));
   EXPECT_EQ(Written(At("10.96.0.1:80")), bits(NODEWARD_CAPTURE));
   pod.of_mesh = false;
   ASSERT_TRUE(hooks_->SetDestinations({pod}).ok());
-  EXPECT_EQ(Written(At("10.0.0.1:0")), bits(NODEWARD_CAPTURE));
+  EXPECT_EQ(Written({Ip("10.0.0.1"), 0}), bits(NODEWARD_CAPTURE));
 }
 
 TEST_F(DestinationsTest, BringsTheMapInLine) {
