@@ -178,8 +178,7 @@ base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(const Options& options) {
   std::string aside = adopt ? root : base::StrCat(root, kUnfinished);
   Layout layout(aside);
   for (const std::string& directory :
-       {layout.maps, layout.links, layout.pods, layout.veths,
-        layout.guards}) {
+       {layout.maps, layout.links, layout.pods, layout.veths, layout.guards}) {
     NODEWARD_TRY(MakePinDirectory(directory));
     NODEWARD_TRY(RemoveUnfinished(directory));
   }

@@ -86,7 +86,8 @@ class GuardProgramTest : public ::testing::Test {
     return total;
   }
 
-  const base::Endpoint pod4_ = At("10.0.0.5:4000"), pod6_ = At("[fd00::5]:4000");
+  const base::Endpoint pod4_ = At("10.0.0.5:4000"),
+                       pod6_ = At("[fd00::5]:4000");
   const base::Endpoint peer4_ = At("10.0.0.9:80"), peer6_ = At("[fd00::9]:80");
   test::Sandbox sandbox_;
   test::Netns netns_;
@@ -114,8 +115,8 @@ TEST_F(GuardProgramTest, WhateverElseASynCarries) {
 }
 
 TEST_F(GuardProgramTest, AnswersOfConnectionsThatOthersOpenedPass) {
-  for (int flags : {kSyn | kAck, +kAck, kAck | kPush, kAck | kFin, +kRst,
-                    kRst | kAck}) {
+  for (int flags :
+       {kSyn | kAck, +kAck, kAck | kPush, kAck | kFin, +kRst, kRst | kAck}) {
     EXPECT_EQ(Open(peer4_, flags), kNext) << flags;
     EXPECT_EQ(Open(peer6_, flags), kNext) << flags;
   }
@@ -123,8 +124,7 @@ TEST_F(GuardProgramTest, AnswersOfConnectionsThatOthersOpenedPass) {
 
 TEST_F(GuardProgramTest, AServicesAddressIsNoPods) {
   const base::Endpoint vip = At("10.96.0.1:15008");
-  Know(vip.address,
-       NODEWARD_REFUSE | NODEWARD_LOOK_AT_PORT | NODEWARD_OF_MESH);
+  Know(vip.address, NODEWARD_REFUSE | NODEWARD_LOOK_AT_PORT | NODEWARD_OF_MESH);
   // Its port 15008 may be another one of the pods behind it.
   EXPECT_EQ(Open(vip), kDrop);
   EXPECT_EQ(Open({vip.address, 80}), kDrop);
@@ -177,9 +177,9 @@ TEST_F(GuardProgramTest, FragmentsDoNotHideTheSyn) {
 
 TEST_F(GuardProgramTest, ExtensionHeadersDoNotHideTheSyn) {
   const std::string tcp = Tcp(pod6_, peer6_, kSyn);
-  EXPECT_EQ(Run(V6(pod6_, peer6_, 0, Extension(60) + Extension(IPPROTO_TCP) +
-                                         tcp)),
-            kDrop);
+  EXPECT_EQ(
+      Run(V6(pod6_, peer6_, 0, Extension(60) + Extension(IPPROTO_TCP) + tcp)),
+      kDrop);
   const base::Endpoint tunnel{peer6_.address, 15008};
   EXPECT_EQ(Run(V6(pod6_, tunnel, 60,
                    Extension(IPPROTO_TCP) + Tcp(pod6_, tunnel, kSyn))),

@@ -57,9 +57,7 @@ class GuardTest : public ::testing::Test {
       if (poll(&wait, 1, 1) != 0) return false;
     return true;
   }
-  bool IsRefused(const base::Endpoint& to) {
-    return IsRefused(Socket(to), to);
-  }
+  bool IsRefused(const base::Endpoint& to) { return IsRefused(Socket(to), to); }
   base::Fd Socket(const base::Endpoint& to) const {
     return pod_.netns.Socket(to.address.family(), SOCK_STREAM | SOCK_NONBLOCK);
   }
@@ -119,8 +117,9 @@ TEST_F(GuardTest, ThePodsOwnServerAnswers) {
 }
 
 TEST_F(GuardTest, WhereNobodyKnowsTheAgentMay) {
-  ASSERT_TRUE(hooks_->SetMeshCidrs({*base::Cidr::Parse("10.77.0.0/16"),
-                                    *base::Cidr::Parse("fd77::/16")})
+  ASSERT_TRUE(hooks_
+                  ->SetMeshCidrs({*base::Cidr::Parse("10.77.0.0/16"),
+                                  *base::Cidr::Parse("fd77::/16")})
                   .ok());
   for (const base::IpAddress& ip : {other_.v4, other_.v6}) {
     EXPECT_TRUE(IsRefused({ip, 80}));

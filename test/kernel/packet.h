@@ -21,10 +21,12 @@ inline std::string Bytes(std::initializer_list<int> values) {
   return bytes;
 }
 
-inline std::string U16(uint16_t value) { return Bytes({value >> 8, value & 0xff}); }
+inline std::string U16(uint16_t value) {
+  return Bytes({value >> 8, value & 0xff});
+}
 
 inline std::string Tcp(const base::Endpoint& from, const base::Endpoint& to,
-                uint8_t flags) {
+                       uint8_t flags) {
   return U16(from.port) + U16(to.port) + std::string(8, '\0') +
          Bytes({0x50, flags}) + std::string(6, '\0');
 }
@@ -37,8 +39,9 @@ inline std::string AddressBytes(const base::IpAddress& ip) {
 
 // `fragment`: flags and offset; `options`: a multiple of four.
 inline std::string V4(const base::Endpoint& from, const base::Endpoint& to,
-               const std::string& payload, uint16_t fragment = 0,
-               const std::string& options = "", int protocol = IPPROTO_TCP) {
+                      const std::string& payload, uint16_t fragment = 0,
+                      const std::string& options = "",
+                      int protocol = IPPROTO_TCP) {
   int words = 5 + options.size() / 4;
   return std::string(12, '\x02') + Bytes({0x08, 0x00}) +
          Bytes({0x40 | words, 0}) + U16(words * 4 + payload.size()) + U16(1) +
@@ -47,8 +50,8 @@ inline std::string V4(const base::Endpoint& from, const base::Endpoint& to,
          payload;
 }
 
-inline std::string V6(const base::Endpoint& from, const base::Endpoint& to, int next,
-               const std::string& payload) {
+inline std::string V6(const base::Endpoint& from, const base::Endpoint& to,
+                      int next, const std::string& payload) {
   return std::string(12, '\x02') + Bytes({0x86, 0xdd, 0x60, 0, 0, 0}) +
          U16(payload.size()) + Bytes({next, 64}) + AddressBytes(from.address) +
          AddressBytes(to.address) + payload;
