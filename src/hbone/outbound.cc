@@ -294,7 +294,8 @@ void Outbound::OnChannel() {
   deadline_.Cancel();
   state_ = State::kRelaying;
   record_.Open();
-  relay_.emplace(&worker_->workshop(), &application_, upstream_.get(), this);
+  relay_ = std::make_unique<Relay>(&worker_->workshop(), &application_,
+                                   upstream_.get(), this);
   relay_->Start();
 }
 
@@ -473,7 +474,7 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
   if (stream_.has_value()) {
     flow.bytes_sent = stream_->from_application();
     flow.bytes_received = stream_->from_stream();
-  } else if (relay_.has_value()) {
+  } else if (relay_ != nullptr) {
     flow.bytes_sent = relay_->bytes_sent();
     flow.bytes_received = relay_->bytes_received();
   }

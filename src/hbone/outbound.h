@@ -90,7 +90,7 @@ class Outbound final : public Member,
   std::optional<StreamRelay> stream_;  // kTunnel
   std::unique_ptr<Channel> upstream_;  // kPlaintext, kOriginate
   TlsChannel* tls_ = nullptr;          // upstream_ with kOriginate
-  std::optional<Relay> relay_;         // with upstream_
+  std::unique_ptr<Relay> relay_;       // with upstream_
   ClientTunnel* tunnel_ = nullptr;     // holds our stream
   ClientTunnel* sought_ = nullptr;     // is being set up for us
   policy::Route route_;
