@@ -100,6 +100,9 @@ void InboundStream::Start(const http::Request& request) {
   if (!allowed.allow && !AnswersRequests(allowed)) {
     return Refuse(401, Outcome::kDeniedPolicy, std::move(allowed.reason));
   }
+  // A client may send before it has the answer.
+  tap_ = TapPoint::Begin(*worker_, flow);
+  relay_->Show(tap_.get(), StreamRelay::Client::kStream);
   Dial(allowed.allow);
 }
 
@@ -235,6 +238,7 @@ void InboundStream::Finish(Outcome outcome, std::string detail, bool reset) {
     application_->Close();
   }
   record_.Close(outcome, std::move(detail), worker_->now());
+  if (tap_ != nullptr) tap_->End(flow);
   tunnel_->StreamEnded();
   Leave();
 }
