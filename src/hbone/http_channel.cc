@@ -150,12 +150,12 @@ bool HttpChannel::Decide(base::ByteSpan* bytes) {
   opening_ = {};
   *bytes = bytes->subspan(next.size());
   auto made = HttpStreams::Create(this);
-  if (made.ok()) {
-    streams_ = *std::move(made);
-  } else {
+  if (!made.ok()) {
     Break(made.status());
+    return false;
   }
-  return made.ok();
+  streams_ = *std::move(made);
+  return true;
 }
 
 size_t HttpChannel::Offer(base::ByteSpan bytes) {

@@ -272,7 +272,7 @@ void StreamGateway::Forward(Exchange* exchange, const RequestHead& request) {
   exchange->application_open = true;
 }
 
-void StreamGateway::Refuse(Exchange* exchange, base::Status why) {
+void StreamGateway::Refuse(Exchange* exchange, const base::Status& why) {
   client_->NoteWaste();
   user_->OnBadRequest(why);
   Reply(exchange, 400, kBad);

@@ -91,7 +91,7 @@ class StreamGateway {
 
   void Open(int32_t id, StreamHead head);
   void Forward(Exchange* exchange, const RequestHead& request);
-  void Refuse(Exchange* exchange, base::Status why);
+  void Refuse(Exchange* exchange, const base::Status& why);
   // Answers without the application.
   void Reply(Exchange* exchange, int status, std::string_view body);
   void TakeTrailers(Exchange* exchange, std::vector<Header> fields);
