@@ -215,6 +215,8 @@ void Outbound::OnStreamResponse(int status) {
   flow.source_identity = pod_->identity();
   flow.destination_identity = tunnel_->tunnel().peer();
   record_.Open();
+  tap_ = TapPoint::Begin(*worker_, flow);
+  stream_->Show(tap_.get(), StreamRelay::Client::kApplication);
   stream_->Open();
 }
 
@@ -294,8 +296,9 @@ void Outbound::OnChannel() {
   deadline_.Cancel();
   state_ = State::kRelaying;
   record_.Open();
+  tap_ = TapPoint::Begin(*worker_, record_.flow());
   relay_ = std::make_unique<Relay>(&worker_->workshop(), &application_,
-                                   upstream_.get(), this);
+                                   upstream_.get(), this, tap_.get());
   relay_->Start();
 }
 
@@ -490,6 +493,7 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
     if (upstream_ != nullptr) upstream_->Close();
   }
   record_.Close(outcome, std::move(detail), worker_->now());
+  if (tap_ != nullptr) tap_->End(flow);
   Leave();
 }
 
