@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from harness import Capture, await_that, run  # noqa: E402
 from harness.mariadb import query  # noqa: E402
 from harness.process import Process  # noqa: E402
+from database import Database  # noqa: E402
 from stage import Stage  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -73,6 +74,7 @@ class MainJob:
         self.strict()
         self.requests()
         self.tap()
+        Database(self.stage, self.terminal, self.mesh_markers).run()
         self.probes()
         self.permissive_again()
         self.without_dnat()
