@@ -125,11 +125,11 @@ class Lab:
             self.api.create(of("ServiceAccount", name, namespace))
 
     def object_of(self, full_name, node, ips, labels=None, annotations=None,
-                  ports=None):
+                  ports=None, account=None):
         namespace, name = full_name.split("/")
-        self.account(namespace, name)
+        self.account(namespace, account or name)
         made = of("Pod", name, namespace, spec={
-            "serviceAccountName": name, "nodeName": node,
+            "serviceAccountName": account or name, "nodeName": node,
             "containers": [{
                 "name": "app", "image": "example.org/app:1",
                 "ports": [{"name": key, "containerPort": port}
