@@ -213,14 +213,12 @@ def many(s, lab):
     before = resident(agent)
     lab.namespace("many")
     lab.account("many", "app")
-    for number in range(MANY):
-        made = lab.object_of(
-            f"many/app-{number}", "node-b",
-            [f"10.250.{number >> 8}.{number & 255}"], account="app")
-        made["metadata"]["labels"] = {"app": f"app-{number % 20}"}
-        lab.api.create(made)
+    lab.create_all(lab.object_of(
+        f"many/app-{number}", "node-b",
+        [f"10.250.{number >> 8}.{number & 255}"], account="app",
+        labels={"app": f"app-{number % 20}"}) for number in range(MANY))
     await_that("all are known", lambda: agent.command(
-        "policy", "test", "--from", "many/app", "--to",
+        "policy", "test", "--from", "cluster.local/ns/many/sa/app", "--to",
         f"many/app-{MANY - 1}", "--port", "80").returncode == 0, 60, 0.5)
     each = (resident(agent) - before) / MANY
     s.note(f"{each / 1024:.2f} KB of memory for each of {MANY} pods of others")

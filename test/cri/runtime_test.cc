@@ -37,9 +37,9 @@ class FakeRuntime final : public proto::RuntimeService::Service {
   }
 
  private:
-  grpc::Status ListPodSandbox(grpc::ServerContext*,
-                              const proto::ListPodSandboxRequest*,
-                              proto::ListPodSandboxResponse* response) override {
+  grpc::Status ListPodSandbox(
+      grpc::ServerContext*, const proto::ListPodSandboxRequest*,
+      proto::ListPodSandboxResponse* response) override {
     base::MutexLock lock(&mutex_);
     for (const Pod& pod : pods_) {
       auto* item = response->add_items();
@@ -144,11 +144,12 @@ class RuntimeTest : public testing::Test {
 };
 
 TEST_F(RuntimeTest, TellsTheNamespacesOfLivePods) {
-  runtime_.Set({{"one", "s1", InfoWith("/netns/1")},
-                {"host", "s2", R"({"runtimeSpec":{"linux":{"namespaces":[]}}})"},
-                {"old", "s3", InfoWith("/netns/3"), proto::SANDBOX_NOTREADY},
-                {"twice", "s4", InfoWith("/netns/4"), proto::SANDBOX_READY, 2},
-                {"twice", "s5", InfoWith("/netns/5"), proto::SANDBOX_READY, 1}});
+  runtime_.Set(
+      {{"one", "s1", InfoWith("/netns/1")},
+       {"host", "s2", R"({"runtimeSpec":{"linux":{"namespaces":[]}}})"},
+       {"old", "s3", InfoWith("/netns/3"), proto::SANDBOX_NOTREADY},
+       {"twice", "s4", InfoWith("/netns/4"), proto::SANDBOX_READY, 2},
+       {"twice", "s5", InfoWith("/netns/5"), proto::SANDBOX_READY, 1}});
   Serve();
   Start();
   const Sandboxes all =

@@ -121,9 +121,8 @@ class ApiTest : public testing::Test {
     std::replace(name.begin(), name.end(), '/', '~');
     pki::Spill(folder_ / "answer.new",
                base::StrCat(status, "\n", headers, "\n", body));
-    ASSERT_EQ(rename((folder_ / "answer.new").c_str(),
-                     (folder_ / name).c_str()),
-              0);
+    ASSERT_EQ(
+        rename((folder_ / "answer.new").c_str(), (folder_ / name).c_str()), 0);
   }
   std::string Requests() { return pki::Slurp(folder_ / "requests"); }
   HttpClient::Answer Ask(const HttpClient::Request& request) {

@@ -31,9 +31,9 @@ TEST(ListScanner, CutsItemsOutHoweverTheBytesArrive) {
                                    R"({"b":[{"c":{}}],"items":[{"d":1}]})"));
     const auto rest = scanner.Finish();
     ASSERT_TRUE(rest.ok()) << rest.status();
-    EXPECT_EQ(base::GetString(base::GetMember(*rest, "metadata"),
-                              "resourceVersion"),
-              "7");
+    EXPECT_EQ(
+        base::GetString(base::GetMember(*rest, "metadata"), "resourceVersion"),
+        "7");
     EXPECT_THAT(base::GetMember(*rest, "items"), IsEmpty());
   }
 }

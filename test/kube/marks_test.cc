@@ -28,9 +28,7 @@ class MarksTest : public ApiTest {
   }
   // Until everything asked is answered; what was asked.
   std::string Update(bool marked, const std::map<std::string, bool>& wanted) {
-    loop_.Do([&] {
-      marks_->Update({{"u1", {"mesh", "a", marked}}}, wanted);
-    });
+    loop_.Do([&] { marks_->Update({{"u1", {"mesh", "a", marked}}}, wanted); });
     AwaitOnLoop([&] { return marks_->idle(); });
     const std::string requests = Requests();
     unlink((folder_ / "requests").c_str());
@@ -55,10 +53,9 @@ TEST_F(MarksTest, MarksAndUnmarksByUid) {
   EXPECT_THAT(Update(false, {{"u1", true}}), IsEmpty());
   EXPECT_THAT(Update(true, {{"u1", true}}), IsEmpty());
   EXPECT_THAT(Update(true, {}), IsEmpty());
-  EXPECT_THAT(
-      Update(true, {{"u1", false}}),
-      HasSubstr(R"("annotations":{"ambient.istio.io/redirection":null,)"
-                R"("nodeward.io/redirection":null}}})"));
+  EXPECT_THAT(Update(true, {{"u1", false}}),
+              HasSubstr(R"("annotations":{"ambient.istio.io/redirection":null,)"
+                        R"("nodeward.io/redirection":null}}})"));
   EXPECT_THAT(Update(false, {{"u1", false}, {"u2", true}}), IsEmpty());
 }
 

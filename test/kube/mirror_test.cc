@@ -73,15 +73,14 @@ TEST_F(MirrorTest, FollowsWhatTheMeshNeeds) {
                     followed.resource.field_selector);
   }
   EXPECT_THAT(
-      paths,
-      ElementsAre("/api/v1/namespaces", "/api/v1/podsspec.nodeName=node-a",
-                  "/api/v1/podsspec.nodeName!=node-a,spec.nodeName!=",
-                  "/api/v1/services",
-                  "/apis/discovery.k8s.io/v1/endpointslices",
-                  "/apis/security.istio.io/v1/peerauthentications",
-                  "/apis/security.istio.io/v1/authorizationpolicies",
-                  "/apis/networking.istio.io/v1/destinationrules",
-                  "/apis/networking.istio.io/v1/serviceentries"));
+      paths, ElementsAre(
+                 "/api/v1/namespaces", "/api/v1/podsspec.nodeName=node-a",
+                 "/api/v1/podsspec.nodeName!=node-a,spec.nodeName!=",
+                 "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices",
+                 "/apis/security.istio.io/v1/peerauthentications",
+                 "/apis/security.istio.io/v1/authorizationpolicies",
+                 "/apis/networking.istio.io/v1/destinationrules",
+                 "/apis/networking.istio.io/v1/serviceentries"));
 }
 
 TEST_F(MirrorTest, OwnPodsHaveTheNamespaceTheirSandboxHas) {
@@ -176,9 +175,9 @@ TEST_F(MirrorTest, OfOtherNodesPodsLittleIsKept) {
 
 TEST_F(MirrorTest, TellsWhichOwnPodsAreMarkedByUs) {
   Put("Pod", Pod("a", "u1", "10.0.0.1", kMarkText));
-  Put("Pod", Pod("b", "u2", "10.0.0.2",
-                 base::StrCat(kMarkText,
-                              R"(,"nodeward.io/redirection":"enabled")")));
+  Put("Pod",
+      Pod("b", "u2", "10.0.0.2",
+          base::StrCat(kMarkText, R"(,"nodeward.io/redirection":"enabled")")));
   EXPECT_THAT(mirror_.own_pods(),
               ElementsAre(Pair("u1", Mirror::OwnPod{"mesh", "a", false}),
                           Pair("u2", Mirror::OwnPod{"mesh", "b", true})));

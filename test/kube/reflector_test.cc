@@ -25,8 +25,8 @@ using testing::StartsWith;
 class Store : public ObjectSink {
  public:
   void Put(base::Json object) override {
-    objects[KeyOf(object)] = base::GetString(
-        base::GetMember(object, "metadata"), "resourceVersion");
+    objects[KeyOf(object)] =
+        base::GetString(base::GetMember(object, "metadata"), "resourceVersion");
   }
   void Remove(const std::string& key) override { objects.erase(key); }
   void Synced(const absl::flat_hash_set<std::string>& keys) override {
@@ -87,7 +87,7 @@ class ReflectorTest : public testing::Test {
   void Sync() {
     reflector_->OnHead(200);
     reflector_->OnBody(200, Event("ADDED", "a", 3) + Event("ADDED", "b", 4) +
-                               Bookmark(5, true));
+                                Bookmark(5, true));
     ASSERT_TRUE(reflector_->synced());
   }
 
@@ -177,8 +177,8 @@ TEST_F(ReflectorTest, AForgottenVersionMeansEverythingAnew) {
   for (const bool inside : {false, true}) {
     Sync();
     if (inside) {
-      EXPECT_FALSE(reflector_->OnBody(200, Error(410, "too old") +
-                                              Event("ADDED", "x", 9)));
+      EXPECT_FALSE(reflector_->OnBody(
+          200, Error(410, "too old") + Event("ADDED", "x", 9)));
       End(200, absl::UnavailableError("broken off"));
     } else {
       End(200);
@@ -324,8 +324,8 @@ TEST(Reflector, AnOlderVersionIsTakenWhereTheNewerIsNotServed) {
   EXPECT_FALSE(reflector.synced());
   reflector.OnBody(200, Event("ADDED", "a", 3) + Bookmark(5, true));
   EXPECT_TRUE(reflector.synced());
-  step = reflector.OnEnd({base::OkStatus(), 200, {},
-                          absl::UnixEpoch() + absl::Hours(1)});
+  step = reflector.OnEnd(
+      {base::OkStatus(), 200, {}, absl::UnixEpoch() + absl::Hours(1)});
   EXPECT_THAT(step.target, StartsWith("/v1beta1/things"));
 }
 
