@@ -108,7 +108,7 @@ def unmarked(s, lab, client, server):
     url = f"http://{dark.ip4}/"
     await_that("one that is not enrolled is reached in plaintext",
                lambda: client.curl(url).code == 200)
-    path = f"/api/v1/namespaces/mesh/pods/dark/status"
+    path = "/api/v1/namespaces/mesh/pods/dark/status"
     change = "application/merge-patch+json"
     lab.api.call("PATCH", path, {"metadata": {"annotations": {
         MARK: "enabled"}}}, change)
@@ -161,8 +161,7 @@ def outage(s, lab, client, legacy, server, url):
 def forgotten(s, lab, client):
     """etcd forgets what a watch would go on from."""
     agent = client.node.agent
-    agent_stopped = lab.plane.apiserver
-    agent_stopped.kill()
+    lab.plane.apiserver.kill()
     await_that("cut off", lambda: problems(lab))
     run(*client.node.enter("/usr/bin/python3", "-c", _COMPACT))
     lab.plane.start_apiserver()
@@ -256,9 +255,9 @@ def leave(s, lab, client, legacy, url):
         str(pod.curl(url)) for pod in (client, legacy)], ["200, exit 0"] * 2)
     for pod in (client, server):
         s.check("no mark is left", MARK in lab.annotations(pod), False)
-        s.check("nor anything on its node", [
-            line for line in pod.node.agent.uninstall().stdout.splitlines()],
-            ["Nothing to remove."])
+        s.check("nor anything on its node",
+                pod.node.agent.uninstall().stdout.strip(),
+                "Nothing to remove.")
 
 
 def scenario(s):
