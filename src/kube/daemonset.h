@@ -15,7 +15,7 @@ class DaemonSet {
  public:
   // `name` is "NAMESPACE/NAME"; empty: not known, and so never deleted. `loop`
   // and `client` outlive this.
-  DaemonSet(io::Loop& loop, HttpClient* client, std::string name);
+  DaemonSet(io::Loop& loop, HttpClient* client, const std::string& name);
 
   // True if the API server says twice, a while apart, that it is gone or has a
   // deletionTimestamp. Anything else (it stands, no right to ask, no answer)
