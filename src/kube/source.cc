@@ -169,7 +169,7 @@ void Kubernetes::LogProblems() {
     base::LogWarn("the Kubernetes API is not followed as it should be",
                   {{"problem", text}, {"problems", base::StrCat(all.size())}});
   }
-  logged_ = std::move(text);
+  logged_ = text;
 }
 
 }  // namespace
