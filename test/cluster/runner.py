@@ -17,7 +17,7 @@ sys.path[:0] = [HERE, f"{HERE}/scenarios"]
 
 # pylint: disable=wrong-import-position
 from kube import KubeCluster  # noqa: E402
-#from mesh import Mesh  # noqa: E402
+from mesh import Mesh  # noqa: E402
 
 
 class Checks:

@@ -159,7 +159,12 @@ class KubeCluster:
                 os.rmdir(folder)
             except OSError:
                 pass  # another cluster is there
+        # Mounts of a node that has just died go a moment later.
+        await_that(f"{self.folder} is gone", self._remove_folder, 20, 0.2)
+
+    def _remove_folder(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+        return not os.path.exists(self.folder)
 
 
 def _read(path):
