@@ -56,8 +56,11 @@ void Agent::Run() {
   base::LogInfo("agent started", {{"node", config_.node},
                                   {"version", kVersion},
                                   {"trust_domain", config_.trust_domain},
-                                  {"manifests", config_.manifests}});
+                                  {"source", config_.kubernetes
+                                                 ? config_.kubernetes_api
+                                                 : config_.manifests}});
   loop_->Run();
+  if (leaving_) RemoveFromNode();
   base::LogInfo("agent stopped", {{"node", config_.node}});
 }
 
@@ -75,6 +78,7 @@ void Agent::LogNewProblems(const std::vector<model::Problem>& before,
 }
 
 void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
+  if (leaving_) return;
   LogNewProblems(
       latest_ == nullptr ? std::vector<model::Problem>() : latest_->problems,
       snapshot->problems);
@@ -84,7 +88,6 @@ void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
   LogNewProblems(file_problems, client_files_.problems());
   trim_->Set(kTrimDelay);
   metrics_->DropWorkloads(*snapshot);
-  metrics_->SetSourceProblems(static_cast<int64_t>(snapshot->problems.size()));
   renewer_->SetWanted(LocalIdentities(*snapshot, config_.node));
   engine_->SetSnapshot(snapshot, [this, snapshot] {
     loop_->Post([this, snapshot] { Steer(snapshot); });
@@ -96,27 +99,48 @@ void Agent::Steer(model::SnapshotPtr snapshot) {
   if (stopping_ || snapshot != latest_) return;
   enroller_->Apply(snapshot);
   steered_ = std::move(snapshot);
+  TellEnrolled();
   Refresh();
 }
 
+void Agent::TellEnrolled() {
+  if (leaving_) return;
+  std::map<std::string, bool> pods;
+  for (const capture::PodStatus& pod : enroller_->status()) {
+    if (pod.state == capture::PodState::kEnrolled) pods[pod.uid] = true;
+    if (pod.state == capture::PodState::kSkipped) pods[pod.uid] = false;
+  }
+  source_->SetEnrolled(pods);
+}
+
 void Agent::OnSignal(int signal) {
-  if (stopping_) {
+  if (stopping_ || signalled_) {
     base::LogWarn("second signal, stopping at once", {});
     loop_->Stop();
     return;
   }
+  signalled_ = true;
+  readiness_.Set({"stopping"});
+  base::LogInfo("asked to stop",
+                {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  if (kubernetes_ == nullptr || signal != SIGTERM) return Stop();
+  kubernetes_->IsUninstalled([this](bool uninstalled) {
+    uninstalled ? Leave() : Stop();
+  });
+}
+
+void Agent::Stop() {
   stopping_ = true;
   base::LogInfo("stopping; enrolled pods stay closed to plaintext",
-                {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"},
-                 {"drain", absl::FormatDuration(config_.drain)}});
-  readiness_.Set({"stopping"});
+                {{"drain", absl::FormatDuration(config_.drain)}});
   engine_->Drain(config_.drain, [this] { loop_->Stop(); });
 }
 
 void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
-  if (stopping_) return;
+  if (stopping_ || signalled_) return;
   readiness_.Set(UnreadyReasons());
+  TellEnrolled();
 }
 
 // What was read and enrolled has left the heap full of holes; it is given back
@@ -140,6 +164,9 @@ std::string Agent::Scrape() {
 }
 
 void Agent::RefreshMetrics() {
+  metrics_->SetSourceProblems(static_cast<int64_t>(
+      source_->problems().size() +
+      (latest_ == nullptr ? 0 : latest_->problems.size())));
   metrics_->SetBpfVerdicts(enroller_->Counters());
   std::vector<std::pair<std::string, absl::Time>> certificates;
   for (const auto& certificate : renewer_->status()) {

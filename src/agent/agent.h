@@ -24,6 +24,7 @@
 #include "identity/trust.h"
 #include "io/loop.h"
 #include "io/signals.h"
+#include "kube/source.h"
 #include "model/check.h"
 #include "model/snapshot.h"
 #include "observe/access_log.h"
@@ -53,6 +54,7 @@ class Agent {
   base::Status BuildIdentity();
   base::Status BuildDataPath();
   base::Status BuildAdmin();
+  base::Status BuildSource();
 
   // A change takes effect in this order: certificates are asked for, the
   // workers decide by it (and close what it forbids), then the kernel steers by
@@ -63,6 +65,15 @@ class Agent {
                              const std::vector<model::Problem>& now);
   void Steer(model::SnapshotPtr snapshot);
   void OnSignal(int signal);
+  // Ends, with what is pinned left in place.
+  void Stop();
+  // Ends, with every pod out of the mesh and nothing left of nodeward on the
+  // node.
+  void Leave();
+  void AwaitLeave();
+  void RemoveFromNode();
+  // Tells the source what the kernel has come to.
+  void TellEnrolled();
   // Readiness, every second: what nobody announces.
   void Refresh();
   void TrimHeap();
@@ -94,6 +105,7 @@ class Agent {
   identity::ClientFiles client_files_;
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
+  kube::Source* kubernetes_ = nullptr;  // source_, when it is that
   model::SnapshotPtr latest_;   // the last one the source told of
   model::SnapshotPtr steered_;  // the last one the kernel steers by
   admin::Readiness readiness_;
@@ -104,6 +116,11 @@ class Agent {
   std::unique_ptr<admin::HttpServer> metrics_server_;
   std::unique_ptr<admin::HttpServer> ready_server_;
   bool stopping_ = false;
+  bool signalled_ = false;  // asked to stop; how, is being found out
+  bool leaving_ = false;    // un-enrols everything, then stops
+  std::unique_ptr<io::Timer> leave_;
+  bool marks_removed_ = false;
+  absl::Time leave_by_;
 };
 
 }  // namespace nodeward::agent

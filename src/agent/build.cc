@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "caclient/remote_ca.h"
+#include "cri/runtime.h"
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
 #include "pki/key_memory.h"
@@ -54,17 +55,39 @@ base::Status Agent::Build() {
   NODEWARD_TRY(BuildDataPath());
   NODEWARD_TRY(BuildIdentity());
   NODEWARD_TRY(BuildAdmin());
-  NODEWARD_ASSIGN(
-      source_,
-      discovery::WatchManifests(
-          *loop_, {.directory = config_.manifests,
-                   .trust_domain = config_.trust_domain,
-                   .trust_domain_aliases = config_.trust_domain_aliases,
-                   .federated_trust_domains = Federated(config_),
-                   .root_namespace = config_.root_namespace,
-                   .path_normalization = config_.path_normalization}));
-  return source_->Start(
-      [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); });
+  NODEWARD_TRY(BuildSource());
+  NODEWARD_TRY(source_->Start(
+      [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); }));
+  Refresh();
+  return base::OkStatus();
+}
+
+base::Status Agent::BuildSource() {
+  discovery::ManifestOptions reading{
+      .directory = config_.manifests,
+      .trust_domain = config_.trust_domain,
+      .trust_domain_aliases = config_.trust_domain_aliases,
+      .federated_trust_domains = Federated(config_),
+      .root_namespace = config_.root_namespace,
+      .path_normalization = config_.path_normalization};
+  if (!config_.kubernetes) {
+    NODEWARD_ASSIGN(source_,
+                    discovery::WatchManifests(*loop_, std::move(reading)));
+    return base::OkStatus();
+  }
+  kube::Options options;
+  options.node = config_.node;
+  options.api.server = config_.kubernetes_api;
+  options.api.ca = config_.kubernetes_ca;
+  options.api.token = config_.kubernetes_token;
+  options.reading = std::move(reading);
+  options.daemonset = config_.kubernetes_daemonset;
+  NODEWARD_ASSIGN(auto source,
+                  kube::FollowKubernetes(*loop_, std::move(options),
+                                         cri::AskRuntime(*loop_, config_.cri)));
+  kubernetes_ = source.get();
+  source_ = std::move(source);
+  return base::OkStatus();
 }
 
 base::Status Agent::BuildDataPath() {
@@ -91,6 +114,10 @@ base::Status Agent::BuildDataPath() {
   capture.kubelet_cgroup = config_.kubelet_cgroup;
   capture.kubelet_port = config_.kubelet_port;
   capture.mesh_cidrs = config_.mesh_cidrs;
+  if (config_.kubernetes) {
+    capture.netns_hint =
+        "the container runtime has not told its network namespace yet";
+  }
   capture.forbids_plaintext = [](const model::Snapshot& snapshot,
                                  const model::Workload& workload,
                                  const base::IpAddress& source, uint16_t port) {

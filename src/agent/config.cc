@@ -14,6 +14,7 @@
 #include "agent/settings.h"
 #include "base/text.h"
 #include "base/yaml.h"
+#include "kube/in_cluster.h"
 
 namespace nodeward::agent {
 namespace {
@@ -298,6 +299,7 @@ std::string HostName() {
 std::string Fallback(const Setting& setting) {
   if (setting.key == "node") return HostName();
   if (setting.key == "runDir") return DefaultRunDir();
+  if (setting.key == "source.kubernetes.api") return kube::ServerOfEnvironment();
   return std::string(setting.fallback);
 }
 
@@ -324,6 +326,10 @@ base::StatusOr<Config> Reader::Finish() {
 }
 
 void Reader::CheckTogether(const Config& config) {
+  if (config.kubernetes && config.kubernetes_api.empty()) {
+    Mistake("source.kubernetes.api",
+            "is needed outside of a pod: use https://HOST:PORT");
+  }
   if (config.metrics_port != 0 &&
       config.metrics_port == config.readiness_port) {
     Mistake("readinessPort",

@@ -84,7 +84,12 @@ std::string CaProblem(const std::vector<identity::CertificateStatus>& all) {
 std::vector<std::string> Agent::UnreadyReasons() const {
   std::vector<std::string> reasons;
   if (stopping_) reasons.push_back("stopping");
-  if (steered_ == nullptr) reasons.push_back("no snapshot applied yet");
+  if (steered_ == nullptr) {
+    reasons.push_back("no snapshot applied yet");
+    for (const model::Problem& problem : source_->problems()) {
+      reasons.push_back(problem.ToString());
+    }
+  }
   if (latest_ != nullptr) {
     for (const model::Problem& problem : latest_->problems) {
       if (problem.closes) reasons.push_back(problem.ToString());
@@ -122,13 +127,16 @@ admin::StatusReport Agent::Report() const {
   for (const auto& [name, value] : enroller_->Counters()) {
     report.counters[name] = value;
   }
-  if (latest_ == nullptr) return report;
-  for (const auto* problems : {&latest_->problems, &client_files_.problems()}) {
-    for (const model::Problem& problem : *problems) {
+  const auto add_problems = [&](const std::vector<model::Problem>& problems) {
+    for (const model::Problem& problem : problems) {
       report.problems.push_back({problem.file, problem.line, problem.object,
                                  problem.reason, problem.closes});
     }
-  }
+  };
+  add_problems(source_->problems());
+  if (latest_ == nullptr) return report;
+  add_problems(latest_->problems);
+  add_problems(client_files_.problems());
   for (const auto& [kind, count] : latest_->ignored_kinds) {
     report.ignored_kinds[kind] = count;
   }

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
 #include "base/text.h"
+#include "kube/in_cluster.h"
 
 namespace nodeward::agent {
 namespace {
@@ -127,6 +129,19 @@ Status PutName(std::string& field, size_t longest, std::string_view punctuation,
   return base::OkStatus();
 }
 
+// "nodeward-system/nodeward-agent".
+Status PutObject(std::string& field, const std::string& value) {
+  const size_t slash = value.find('/');
+  std::string ignored;
+  if (slash == std::string::npos ||
+      !PutName(ignored, 63, "-", value.substr(0, slash)).ok() ||
+      !PutName(ignored, 253, "-.", value.substr(slash + 1)).ok()) {
+    return Refuse(value, "use NAMESPACE/NAME");
+  }
+  field = value;
+  return base::OkStatus();
+}
+
 // --- the table -------------------------------------------------------------
 
 constexpr Setting kSettings[] = {
@@ -163,6 +178,57 @@ constexpr Setting kSettings[] = {
                   : Refuse(v,
                            "use NONE, BASE, MERGE_SLASHES or "
                            "DECODE_AND_MERGE_SLASHES");
+     }},
+    {"source.kind", SettingType::kText, "manifests",
+     "Where pods, services and policies come from: manifests (a folder) or\n"
+     "kubernetes (its API, with the pods' namespaces from source.cri).",
+     [](Config& c, const std::string& v) {
+       if (v != "manifests" && v != "kubernetes") {
+         return Refuse(v, "use manifests or kubernetes");
+       }
+       c.kubernetes = v == "kubernetes";
+       return base::OkStatus();
+     }},
+    {"source.kubernetes.api", SettingType::kText, "",
+     "The API server, such as https://10.96.0.1:443; without it, what the\n"
+     "environment of a pod says.",
+     [](Config& c, const std::string& v) {
+       if (v.empty()) return base::OkStatus();
+       if (!v.starts_with("https://") || v.size() == strlen("https://")) {
+         return Refuse(v, "use https://HOST:PORT");
+       }
+       c.kubernetes_api = v.ends_with('/') ? v.substr(0, v.size() - 1) : v;
+       return base::OkStatus();
+     }},
+    {"source.kubernetes.ca", SettingType::kText, kube::kPodCa,
+     "PEM file: what the API server's certificate leads to.",
+     [](Config& c, const std::string& v) {
+       return PutPath(c.kubernetes_ca, v);
+     }},
+    {"source.kubernetes.token", SettingType::kText, kube::kPodToken,
+     "File with the token that is shown to the API server; read again for\n"
+     "each request.",
+     [](Config& c, const std::string& v) {
+       return PutPath(c.kubernetes_token, v);
+     }},
+    {"source.kubernetes.daemonset", SettingType::kText, "",
+     "NAMESPACE/NAME of the agent's own DaemonSet. When it has been deleted,\n"
+     "an agent that is stopped takes everything off its node; without it,\n"
+     "pods stay closed.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus()
+                        : PutObject(c.kubernetes_daemonset, v);
+     }},
+    {"source.cri", SettingType::kText,
+     "unix:///run/containerd/containerd.sock",
+     "The container runtime's socket, which tells the pods' network\n"
+     "namespaces to the kubernetes source.",
+     [](Config& c, const std::string& v) {
+       if (!v.starts_with("unix:///")) {
+         return Refuse(v, "use unix:///PATH");
+       }
+       c.cri = v;
+       return base::OkStatus();
      }},
     {"source.manifests", SettingType::kText, "/etc/nodeward/manifests",
      "Directory of Kubernetes YAML and JSON, read recursively and watched. It\n"

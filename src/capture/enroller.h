@@ -66,6 +66,10 @@ struct Options {
   std::string kubelet_cgroup;  // "auto" or a path
   uint16_t kubelet_port = 10250;
   std::vector<base::Cidr> mesh_cidrs;
+  // What keeps a pod waiting whose network namespace is not known.
+  std::string netns_hint =
+      "no network namespace is named: set the annotation nodeward.io/netns to "
+      "its path";
   // policy::AdmitsPlaintext, handed in because capture knows no policy: is
   // plaintext from `source` to this workload port forbidden?
   std::function<bool(const model::Snapshot&, const model::Workload&,

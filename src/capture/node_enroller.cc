@@ -497,8 +497,7 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
   } else {
     status.reason = workload.ips.empty()
                         ? "the pod has no address yet"
-                        : "no network namespace is named: set the annotation "
-                          "nodeward.io/netns to its path";
+                        : options_.netns_hint;
   }
   return status;
 }

@@ -2,6 +2,7 @@
 #include "discovery/catalog.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -76,7 +77,9 @@ Collected Collect(const std::map<std::string, Manifest>& files,
                   Snapshot* snapshot) {
   Collected all;
   auto* problems = &snapshot->problems;
-  for (const auto& [file, manifest] : files) {
+  for (const auto& [name, manifest] : files) {
+    const std::string& file =
+        manifest.place == nullptr ? name : *manifest.place;
     problems->insert(problems->end(), manifest.problems.begin(),
                      manifest.problems.end());
     for (const auto& [kind, count] : manifest.ignored_kinds) {
@@ -288,6 +291,14 @@ const Manifest* Catalog::Find(const std::string& file) const {
 
 void Catalog::Put(const std::string& file, Manifest manifest) {
   files_[file] = std::move(manifest);
+}
+
+void Catalog::Retain(const std::string& prefix,
+                     const std::function<bool(const std::string&)>& keep) {
+  auto file = files_.lower_bound(prefix);
+  while (file != files_.end() && file->first.starts_with(prefix)) {
+    file = keep(file->first) ? std::next(file) : files_.erase(file);
+  }
 }
 
 model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {

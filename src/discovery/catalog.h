@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +25,10 @@ class Catalog {
   const Manifest* Find(const std::string& file) const;
   void Put(const std::string& file, Manifest manifest);
   void Remove(const std::string& file) { files_.erase(file); }
+  // Of the files whose name starts with `prefix`, keeps those for which `keep`
+  // says so.
+  void Retain(const std::string& prefix,
+              const std::function<bool(const std::string&)>& keep);
 
   // `problems`: those that no file has by itself.
   model::SnapshotPtr Build(const std::vector<model::Problem>& problems);

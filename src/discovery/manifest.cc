@@ -71,6 +71,7 @@ class Reader {
       : file_(file), last_(last), context_(context) {}
 
   void ReadText(std::string_view text);
+  void ReadDocument(const base::YamlDocument& document, int first_line);
   Manifest Take() &&;
 
  private:
@@ -87,7 +88,6 @@ class Reader {
   void ReadPiecewise(std::string_view text, const base::Status& whole);
   void ReportSyntax(std::string_view text, const base::Status& status,
                     int first_line);
-  void ReadDocument(const base::YamlDocument& document, int first_line);
   void ReadValue(const base::Json& value, const Place& place,
                  const std::string& list_version, const std::string& list_kind);
   void ReadObject(const base::Json& value, const Place& place,
@@ -474,6 +474,17 @@ void Reader::KeepFromLast() {
 
 }  // namespace
 
+Manifest ReadApiObject(base::Json object, const Manifest* last,
+                       const ManifestContext& context) {
+  static const std::string* const kPlace = new std::string("Kubernetes API");
+  const base::YamlDocument document{std::move(object), 0, {}};
+  Reader reader(*kPlace, last, context);
+  reader.ReadDocument(document, 0);
+  Manifest manifest = std::move(reader).Take();
+  manifest.place = kPlace;
+  return manifest;
+}
+
 bool ReadAlike(const Pod& a, const Pod& b) {
   model::Workload made = *b.workload;
   made.membership = a.workload->membership;
@@ -482,7 +493,7 @@ bool ReadAlike(const Pod& a, const Pod& b) {
   made.requires_mtls = a.workload->requires_mtls;
   return made == *a.workload && a.opt_in == b.opt_in &&
          a.host_network == b.host_network && a.sidecar == b.sidecar &&
-         a.ended == b.ended;
+         a.ended == b.ended && a.awaits_mark == b.awaits_mark;
 }
 
 std::string Object::Title() const {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "discovery/objects.h"
 
 namespace nodeward::discovery {
@@ -23,6 +24,8 @@ struct Manifest {
   std::map<std::string, int> ignored_kinds;
   // The whole file was well-formed YAML or JSON at least once.
   bool parsed = false;
+  // What messages name in the file's stead; null: the file. Of static life.
+  const std::string* place = nullptr;
 };
 
 // Reads `text`, the new content of `file` (its path for messages). What is
@@ -34,5 +37,10 @@ struct Manifest {
 // and a security object closes what it could concern.
 Manifest ReadManifest(const std::string& file, std::string_view text,
                       const Manifest* last, const ManifestContext& context);
+
+// The same for one object of the Kubernetes API. `last` is what was read of it
+// before, or null.
+Manifest ReadApiObject(base::Json object, const Manifest* last,
+                       const ManifestContext& context);
 
 }  // namespace nodeward::discovery

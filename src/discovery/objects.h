@@ -49,6 +49,8 @@ struct Pod {
   bool host_network = false;
   base::Interned<std::string> sidecar;  // what shows it has one; empty: none
   base::Interned<std::string> ended;    // "phase Failed", …; empty: live
+  // Its node's agent has not told that it is enrolled, which it would.
+  bool awaits_mark = false;
 };
 
 // Was the same read of both, whatever the catalog made of it?

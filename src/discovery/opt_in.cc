@@ -97,6 +97,9 @@ Enrolment DecideEnrolment(const Pod& pod, const Namespace* name_space) {
   } else if (!pod.sidecar->empty()) {
     enrolment = {Membership::kSidecar, pod.sidecar, false};
   }
+  if (enrolment.membership == Membership::kEnabled && pod.awaits_mark) {
+    enrolment.membership = Membership::kNotEnrolled;
+  }
   if (!pod.ended->empty()) {
     enrolment.membership = Membership::kTerminal;
     enrolment.reason = pod.ended;

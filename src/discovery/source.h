@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // discovery: the outside world becomes model::Snapshot. A directory of
-// Kubernetes manifests today. Runs on the control loop.
+// Kubernetes manifests is read here; room kube follows the Kubernetes API and
+// uses the same readers. Runs on the control loop.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,10 +21,19 @@ namespace nodeward::discovery {
 class Source {
  public:
   virtual ~Source() = default;
-  // Calls `changed` with the first snapshot before it returns, and again on the
-  // loop after every change.
+  // Calls `changed` on the loop with the first snapshot, which is a whole one
+  // (of manifests: before it returns), and again after every change.
   virtual base::Status Start(
       std::function<void(model::SnapshotPtr)> changed) = 0;
+  // What keeps it from learning anything new, at this moment. What it told
+  // before stays true until then.
+  virtual std::vector<model::Problem> problems() const { return {}; }
+  // Tells the source which pods of this node (by UID) are enrolled (true) and
+  // which are not of the mesh (false), for others to see. The rest stays as it
+  // is.
+  virtual void SetEnrolled(const std::map<std::string, bool>& pods) {
+    (void)pods;
+  }
 };
 
 struct ManifestOptions {

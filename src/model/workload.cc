@@ -25,6 +25,8 @@ std::string_view MembershipText(Membership membership) {
       return "sidecar";
     case Membership::kTerminal:
       return "terminal";
+    case Membership::kNotEnrolled:
+      return "not enrolled by its node's agent";
     case Membership::kConflict:
       return "address conflict";
   }

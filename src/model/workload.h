@@ -29,6 +29,7 @@ enum class Membership {
   kSidecar,      // never: a sidecar proxy already captures it
   kTerminal,     // phase Succeeded or Failed, or being deleted
   kConflict,     // another live pod has one of its addresses
+  kNotEnrolled,  // opted in, but its node's agent has not enrolled it (yet)
 };
 // "enabled", "not opted in", …: what status prints.
 std::string_view MembershipText(Membership membership);

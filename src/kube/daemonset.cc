@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kube/daemonset.h"
+
+#include <utility>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace nodeward::kube {
+namespace {
+
+constexpr int kTimes = 2;
+constexpr absl::Duration kApart = absl::Milliseconds(500);
+// SIGTERM leaves half a minute for everything.
+constexpr absl::Duration kDeadline = absl::Seconds(3);
+
+std::string TargetOf(const std::string& name) {
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos) return "";
+  return base::StrCat("/apis/apps/v1/namespaces/", name.substr(0, slash),
+                      "/daemonsets/", name.substr(slash + 1));
+}
+
+bool SaysDeleted(const HttpClient::Answer& answer) {
+  if (!answer.transport.ok()) return false;
+  const auto object = base::ParseJson(answer.body);
+  if (!object.ok()) return false;
+  if (answer.status == 404) {
+    // The API server's own word, not that of something in between.
+    return base::GetString(*object, "kind") == "Status" &&
+           base::GetString(*object, "reason") == "NotFound";
+  }
+  return answer.status == 200 &&
+         !base::GetString(base::GetMember(*object, "metadata"),
+                          "deletionTimestamp")
+              .empty();
+}
+
+}  // namespace
+
+DaemonSet::DaemonSet(io::Loop& loop, HttpClient* client, std::string name)
+    : client_(client),
+      target_(TargetOf(name)),
+      again_(loop, [this] { Ask(1); }) {}
+
+void DaemonSet::IsDeleted(std::function<void(bool)> done) {
+  done_ = std::move(done);
+  if (target_.empty()) return std::exchange(done_, nullptr)(false);
+  Ask(kTimes);
+}
+
+void DaemonSet::Ask(int left) {
+  client_->Ask({.target = target_, .deadline = kDeadline},
+               [this, left, alive = std::weak_ptr<bool>(alive_)](
+                   const HttpClient::Answer& answer) {
+                 if (alive.expired()) return;
+                 const bool deleted = SaysDeleted(answer);
+                 if (!deleted || left == 1) {
+                   base::LogInfo("asked for our own DaemonSet",
+                                 {{"status", base::StrCat(answer.status)},
+                                  {"uninstalled", deleted ? "yes" : "no"}});
+                   return std::exchange(done_, nullptr)(deleted);
+                 }
+                 again_.Set(kApart);
+               });
+}
+
+}  // namespace nodeward::kube
