@@ -284,7 +284,10 @@ Reflector::Step Reflector::AfterRefusal(int status, const std::string& reason,
     StartOver("");
     return Retry(reason, end);
   }
-  if (mode_ == Mode::kStream && (status == 400 || status == 422)) {
+  // 500: the server has it, its storage (etcd before 3.4.31) lacks what it
+  // takes.
+  if (mode_ == Mode::kStream &&
+      (status == 400 || status == 422 || status == 500)) {
     streams_ = false;
     StartOver(minimum_);
     return Ask(absl::ZeroDuration(), end.now);
