@@ -95,7 +95,7 @@ def main():
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     modules = scenarios(options.all, options.only)
-    if not modules:
+    if not modules and not options.keep:
         parser.error(f"no scenario is called like {options.only}")
     signal.signal(signal.SIGTERM, _interrupted)
     signal.signal(signal.SIGINT, _interrupted)

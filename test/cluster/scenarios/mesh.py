@@ -48,7 +48,7 @@ class Mesh:
         self.chart = os.path.realpath(f"{_ROOT}/daemonset/chart")
         self.crds = os.path.realpath(f"{_ROOT}/daemonset/crds")
         self.settings = [
-            "--set", "image.repository=localhost/nodeward", "--set",
+            "--set", "image.repository=localhost/nodeward", "--set-string",
             "image.tag=1", "--set", "image.pullPolicy=Never",
             "--set", "meshCIDRs={10.246.0.0/16,10.96.0.0/16}"]
 
