@@ -53,12 +53,12 @@ base::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
 }
 
 void Agent::Run() {
-  base::LogInfo("agent started", {{"node", config_.node},
-                                  {"version", kVersion},
-                                  {"trust_domain", config_.trust_domain},
-                                  {"source", config_.kubernetes
-                                                 ? config_.kubernetes_api
-                                                 : config_.manifests}});
+  base::LogInfo("agent started",
+                {{"node", config_.node},
+                 {"version", kVersion},
+                 {"trust_domain", config_.trust_domain},
+                 {"source", config_.kubernetes ? config_.kubernetes_api
+                                               : config_.manifests}});
   loop_->Run();
   if (leaving_) RemoveFromNode();
   base::LogInfo("agent stopped", {{"node", config_.node}});
@@ -124,9 +124,8 @@ void Agent::OnSignal(int signal) {
   base::LogInfo("asked to stop",
                 {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   if (kubernetes_ == nullptr || signal != SIGTERM) return Stop();
-  kubernetes_->IsUninstalled([this](bool uninstalled) {
-    uninstalled ? Leave() : Stop();
-  });
+  kubernetes_->IsUninstalled(
+      [this](bool uninstalled) { uninstalled ? Leave() : Stop(); });
 }
 
 void Agent::Stop() {

@@ -106,8 +106,8 @@ class Agent {
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
   kube::Source* kubernetes_ = nullptr;  // source_, when it is that
-  model::SnapshotPtr latest_;   // the last one the source told of
-  model::SnapshotPtr steered_;  // the last one the kernel steers by
+  model::SnapshotPtr latest_;           // the last one the source told of
+  model::SnapshotPtr steered_;          // the last one the kernel steers by
   admin::Readiness readiness_;
   std::unique_ptr<io::Timer> refresh_;
   std::unique_ptr<io::Timer> trim_;

@@ -299,7 +299,8 @@ std::string HostName() {
 std::string Fallback(const Setting& setting) {
   if (setting.key == "node") return HostName();
   if (setting.key == "runDir") return DefaultRunDir();
-  if (setting.key == "source.kubernetes.api") return kube::ServerOfEnvironment();
+  if (setting.key == "source.kubernetes.api")
+    return kube::ServerOfEnvironment();
   return std::string(setting.fallback);
 }
 

@@ -24,17 +24,17 @@ struct Config {
   std::vector<std::string> trust_domain_aliases;
   std::string root_namespace;
   model::PathNormalization path_normalization = model::PathNormalization::kBase;
-  bool kubernetes = false;  // the source is the Kubernetes API
-  std::string manifests;    // directory of Kubernetes manifests
+  bool kubernetes = false;           // the source is the Kubernetes API
+  std::string manifests;             // directory of Kubernetes manifests
   std::string kubernetes_api;        // "https://10.96.0.1:443"
   std::string kubernetes_ca;         // file
   std::string kubernetes_token;      // file
   std::string kubernetes_daemonset;  // "NAMESPACE/NAME"; empty: not known
   std::string cri;                   // "unix:///run/containerd/…"
-  std::string embedded_ca;  // folder of ca.crt and ca.key
-  std::string ca_address;   // host:port of a CA service; empty: the embedded CA
-  std::string ca_roots;     // what that CA's own certificate leads to
-  std::string ca_token;     // file
+  std::string embedded_ca;           // folder of ca.crt and ca.key
+  std::string ca_address;  // host:port of a CA service; empty: the embedded CA
+  std::string ca_roots;    // what that CA's own certificate leads to
+  std::string ca_token;    // file
   std::string ca_server_name;  // empty: the host of ca_address
   absl::Duration ca_lifetime;
   std::string trust_bundle;  // file or folder; empty: the CA's roots

@@ -60,9 +60,10 @@ void Agent::RemoveFromNode() {
   engine_.reset();
   const auto removed = capture::RemoveEverything(config_.bpf_dir);
   if (!removed.ok()) {
-    base::LogError("not everything of nodeward could be removed from this "
-                   "node; run nodeward uninstall --node",
-                   {{"error", std::string(removed.status().message())}});
+    base::LogError(
+        "not everything of nodeward could be removed from this "
+        "node; run nodeward uninstall --node",
+        {{"error", std::string(removed.status().message())}});
     return;
   }
   for (const std::string& what : *removed) {

@@ -219,8 +219,7 @@ constexpr Setting kSettings[] = {
        return v.empty() ? base::OkStatus()
                         : PutObject(c.kubernetes_daemonset, v);
      }},
-    {"source.cri", SettingType::kText,
-     "unix:///run/containerd/containerd.sock",
+    {"source.cri", SettingType::kText, "unix:///run/containerd/containerd.sock",
      "The container runtime's socket, which tells the pods' network\n"
      "namespaces to the kubernetes source.",
      [](Config& c, const std::string& v) {

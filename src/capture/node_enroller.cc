@@ -495,9 +495,8 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
   } else if (pod.due) {
     status.reason = "its turn comes";
   } else {
-    status.reason = workload.ips.empty()
-                        ? "the pod has no address yet"
-                        : options_.netns_hint;
+    status.reason = workload.ips.empty() ? "the pod has no address yet"
+                                         : options_.netns_hint;
   }
   return status;
 }

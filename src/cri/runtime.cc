@@ -218,8 +218,8 @@ void Runtime::Tell(const base::Status& status) {
   }
   told_problem_ = problem;
   // Nothing learnt is not the same as no sandboxes.
-  const bool news = !std::exchange(told_, true) && (status.ok() ||
-                                                    !known_.empty());
+  const bool news =
+      !std::exchange(told_, true) && (status.ok() || !known_.empty());
   Sandboxes all;
   for (const auto& [uid, known] : known_) {
     if (!known.sandbox.netns.empty()) all.emplace(uid, known.sandbox);
@@ -245,7 +245,7 @@ bool Runtime::LacksExpected() const {
 bool Runtime::Wait() {
   base::MutexLock lock(&mutex_);
   const absl::Time now = absl::Now();
-  const absl::Duration pause = !LacksExpected()      ? kSeldom
+  const absl::Duration pause = !LacksExpected()     ? kSeldom
                                : now < eager_until_ ? kOften
                                                     : kSometimes;
   const auto woken = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -254,9 +254,8 @@ bool Runtime::Wait() {
   mutex_.AwaitWithTimeout(absl::Condition(&woken), pause);
   // However many pods come, not more often than this.
   if (std::exchange(hurry_, false) && !ending_) {
-    const auto ended = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return ending_;
-    };
+    const auto ended = [this]()
+                           ABSL_NO_THREAD_SAFETY_ANALYSIS { return ending_; };
     mutex_.AwaitWithTimeout(absl::Condition(&ended), kOften / 5);
   }
   return !ending_;

@@ -213,8 +213,8 @@ class HttpClient::Transfer {
   static size_t OnData(char* data, size_t, size_t size, void* self) {
     auto* const transfer = static_cast<Transfer*>(self);
     transfer->client_->Heard();
-    const bool more = transfer->receiver_->OnBody(
-        transfer->Status(), std::string_view(data, size));
+    const bool more = transfer->receiver_->OnBody(transfer->Status(),
+                                                  std::string_view(data, size));
     return more ? size : CURL_WRITEFUNC_ERROR;
   }
 
@@ -238,9 +238,8 @@ base::Status HttpClient::Transfer::SetHeaders(const Options& options,
       Add(&headers_, bearer) && Add(&headers_, "Accept: application/json");
   pki::Wipe(&bearer);
   if (!request.content_type.empty()) {
-    listed = listed &&
-             Add(&headers_, base::StrCat("Content-Type: ",
-                                         request.content_type));
+    listed = listed && Add(&headers_, base::StrCat("Content-Type: ",
+                                                   request.content_type));
   }
   if (!listed) return absl::ResourceExhaustedError("prepare request: memory");
   return base::OkStatus();
@@ -356,13 +355,12 @@ uint64_t HttpClient::Send(const Request& request, Receiver* receiver,
                           std::unique_ptr<Receiver> owned) {
   const uint64_t id = next_id_++;
   auto& transfer = transfers_[id];
-  transfer =
-      std::make_unique<Transfer>(this, id, receiver, std::move(owned));
+  transfer = std::make_unique<Transfer>(this, id, receiver, std::move(owned));
   const base::Status started = transfer->Start(options_, request);
   if (!started.ok()) {
     loop_.Defer([this, id, started, alive = std::weak_ptr<bool>(alive_)] {
-      if (!alive.expired()) Finish(id, {.transport = started, .status = 0,
-                                        .retry_after = {}});
+      if (!alive.expired())
+        Finish(id, {.transport = started, .status = 0, .retry_after = {}});
     });
   }
   if (!probe_.pending()) {
@@ -420,9 +418,8 @@ void HttpClient::Reset() {
   multi_.reset();  // with all its connections
   base::Status why = Connect();
   if (why.ok()) {
-    why = absl::UnavailableError(
-        base::StrCat("ask ", options_.server,
-                     ": the connection gave no sign of life"));
+    why = absl::UnavailableError(base::StrCat(
+        "ask ", options_.server, ": the connection gave no sign of life"));
   }
   for (const uint64_t id : lost) {
     Finish(id, {.transport = why, .status = 0, .retry_after = {}});

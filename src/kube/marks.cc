@@ -39,8 +39,7 @@ void Marks::Update(const std::map<std::string, Mirror::OwnPod>& pods,
 
 void Marks::Patch(const std::string& uid, const Mirror::OwnPod& pod,
                   bool enrolled) {
-  const base::Json value =
-      enrolled ? base::Json(kMarked) : base::Json(nullptr);
+  const base::Json value = enrolled ? base::Json(kMarked) : base::Json(nullptr);
   // Another pod of the same name has another UID, which makes it a conflict.
   const base::Json body = {
       {"metadata",
@@ -52,8 +51,8 @@ void Marks::Patch(const std::string& uid, const Mirror::OwnPod& pod,
                               pod.name, "/status?fieldManager=nodeward"),
        .body = body.dump(),
        .content_type = "application/merge-patch+json"},
-      [this, uid, pod, enrolled, alive = std::weak_ptr<bool>(alive_)](
-          const HttpClient::Answer& answer) {
+      [this, uid, pod, enrolled,
+       alive = std::weak_ptr<bool>(alive_)](const HttpClient::Answer& answer) {
         if (!alive.expired()) OnAnswer(uid, pod, enrolled, answer);
       });
 }
@@ -73,14 +72,15 @@ void Marks::OnAnswer(const std::string& uid, const Mirror::OwnPod& pod,
   failed.next = absl::Now() + failed.back_off.Next(absl::Now(), random_());
   if (gone) return;
   const auto status = base::ParseJson(answer.body);
-  const std::string reason =
-      !answer.transport.ok() ? std::string(answer.transport.message())
-      : status.ok()          ? base::GetString(*status, "message")
-                             : std::string();
+  const std::string reason = !answer.transport.ok()
+                                 ? std::string(answer.transport.message())
+                             : status.ok() ? base::GetString(*status, "message")
+                                           : std::string();
   const std::string problem = base::StrCat(
       "mark pod ", pod.name_space, "/", pod.name, " as ",
-      enrolled ? "" : "not ", "enrolled: ",
-      answer.status == 0 ? "" : base::StrCat(answer.status, " "), reason,
+      enrolled ? "" : "not ",
+      "enrolled: ", answer.status == 0 ? "" : base::StrCat(answer.status, " "),
+      reason,
       answer.status == 403 ? " (the agent needs patch on pods/status)" : "");
   if (problem != problem_) {
     base::LogWarn("other nodes do not learn of a pod's enrolment",

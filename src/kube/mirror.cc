@@ -16,9 +16,9 @@ using discovery::Pod;
 constexpr char kNetnsAnnotation[] = "nodeward.io/netns";
 
 std::string AnnotationOf(const base::Json& object, const char* name) {
-  return base::GetString(base::GetMember(base::GetMember(object, "metadata"),
-                                         "annotations"),
-                         name);
+  return base::GetString(
+      base::GetMember(base::GetMember(object, "metadata"), "annotations"),
+      name);
 }
 
 std::shared_ptr<Pod>* PodOf(Manifest* manifest) {
@@ -33,8 +33,7 @@ std::shared_ptr<Pod>* PodOf(Manifest* manifest) {
 const Pod* PodOf(const Manifest* manifest) {
   if (manifest == nullptr) return nullptr;
   for (const Object& object : manifest->objects) {
-    if (const auto* pod =
-            std::get_if<std::shared_ptr<Pod>>(&object.content)) {
+    if (const auto* pod = std::get_if<std::shared_ptr<Pod>>(&object.content)) {
       return pod->get();
     }
   }
@@ -64,7 +63,8 @@ Resource Custom(const char* kind, const char* group, const char* plural,
 
 }  // namespace
 
-// The objects of one resource. They are files of the catalog by "<prefix><key>".
+// The objects of one resource. They are files of the catalog by
+// "<prefix><key>".
 class Mirror::Sink final : public ObjectSink {
  public:
   Sink(Mirror* mirror, char prefix, Part part, Resource resource)
@@ -109,8 +109,8 @@ Mirror::Mirror(discovery::ManifestOptions options, std::string node)
   pods(Part::kOtherPods,
        base::StrCat("spec.nodeName!=", node_, ",spec.nodeName!="));
   follow(Part::kOther, Core("Service", "/api/v1/services"));
-  follow(Part::kOther, Core("EndpointSlice",
-                            "/apis/discovery.k8s.io/v1/endpointslices"));
+  follow(Part::kOther,
+         Core("EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices"));
   constexpr char kSecurity[] = "security.istio.io";
   follow(Part::kOther, Custom("PeerAuthentication", kSecurity,
                               "peerauthentications", {"v1", "v1beta1"}));
@@ -213,7 +213,8 @@ void Mirror::PutOwnPod(const base::Json& object, const std::string& file,
   Object& read = manifest->objects.front();
   read.notes.push_back(
       {*manifest->place, 0, read.Title(),
-       base::StrCat("/metadata/annotations/", "nodeward.io~1netns: has no "
+       base::StrCat("/metadata/annotations/",
+                    "nodeward.io~1netns: has no "
                     "effect: the container runtime tells the namespace"),
        false, false});
 }

@@ -46,10 +46,9 @@ std::string VersionOf(const base::Json& object) {
 }
 
 bool EndsInitialEvents(const base::Json& object) {
-  return base::GetString(
-             base::GetMember(base::GetMember(object, "metadata"),
-                             "annotations"),
-             "k8s.io/initial-events-end") == "true";
+  return base::GetString(base::GetMember(base::GetMember(object, "metadata"),
+                                         "annotations"),
+                         "k8s.io/initial-events-end") == "true";
 }
 
 // Of a Status object: what it says, and whether the server lags behind the
@@ -136,8 +135,8 @@ void Reflector::OnHead(int status) {
 
 bool Reflector::OnBody(int status, std::string_view bytes) {
   if (status != 200) {
-    line_.append(bytes.substr(0, kMaxRefusal - std::min(kMaxRefusal,
-                                                        line_.size())));
+    line_.append(
+        bytes.substr(0, kMaxRefusal - std::min(kMaxRefusal, line_.size())));
     return true;
   }
   if (mode_ == Mode::kList) {

@@ -29,8 +29,8 @@ void ResourceWatch::Take(const Reflector::Step& step) {
 }
 
 void ResourceWatch::Send() {
-  request_ = client_->Send({.target = step_.target, .deadline = step_.deadline},
-                           this);
+  request_ =
+      client_->Send({.target = step_.target, .deadline = step_.deadline}, this);
 }
 
 void ResourceWatch::OnHead(int status) {

@@ -153,8 +153,7 @@ void Kubernetes::Tick() {
     for (const auto& [uid, pod] : mirror_.own_pods()) enrolled_[uid] = false;
   }
   marks_.Update(mirror_.own_pods(), enrolled_);
-  if (removed_ != nullptr &&
-      (marks_.idle() || absl::Now() > remove_until_)) {
+  if (removed_ != nullptr && (marks_.idle() || absl::Now() > remove_until_)) {
     std::exchange(removed_, nullptr)();
     return;
   }
