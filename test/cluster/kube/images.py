@@ -105,12 +105,13 @@ def shell_root(folder):
 
 
 def httpbin_root(folder):
-    """httpbin under gunicorn, as httpbin's own image has it."""
+    """httpbin under gunicorn, as httpbin's own image has it; and Python's
+    gRPC."""
     root = Root(folder)
     root.add_programs("/usr/bin/python3")
     loaded = subprocess.run(
         ["/usr/bin/python3", "-c", "import gunicorn.app.wsgiapp, "
-         "gunicorn.workers.sync, httpbin, sys, encodings.idna\n"
+         "gunicorn.workers.sync, grpc, httpbin, sys, encodings.idna\n"
          "[print(m.__file__) for m in list(sys.modules.values()) "
          "if getattr(m, '__file__', None)]"],
         check=True, text=True, capture_output=True).stdout.split()

@@ -28,6 +28,7 @@ def prepare(mesh):
 
 
 def scenario(s, mesh):
+    mesh.ready()
     prepare(mesh)
     for namespace, app in (("mtls-test", "httpbin"), ("full", "sleep"),
                            ("mtls-test", "sleep")):

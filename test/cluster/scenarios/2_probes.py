@@ -6,6 +6,20 @@ from harness.process import await_that
 from mesh import account, deployment, peer_authentication
 
 NODE_PORT = 30080
+# grpc.health.v1.Health/Check without generated code: SERVING is 08 01.
+GRPC_HEALTH = """
+import concurrent.futures, grpc, threading
+class Health(grpc.GenericRpcHandler):
+    def service(self, call):
+        if call.method == "/grpc.health.v1.Health/Check":
+            return grpc.unary_unary_rpc_method_handler(
+                lambda request, context: bytes([8, 1]))
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((Health(),))
+server.add_insecure_port("0.0.0.0:9000")
+server.start()
+threading.Event().wait()
+"""
 TIMES = {"periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 2}
 
 
@@ -16,6 +30,7 @@ def restarts(pod):
 
 def scenario(s, mesh):
     cluster = mesh.cluster
+    mesh.ready()
     mesh.namespace("probes", **{"nodeward.io/mesh": "enabled"})
     mesh.namespace("legacy")
     cluster.apply(peer_authentication("probes", "STRICT"))
@@ -25,6 +40,11 @@ def scenario(s, mesh):
             "httpGet": {"path": "/status/200", "port": 80}, **TIMES})
     mesh.httpbin("probes", "httpbin-tcp", node="node-b", livenessProbe={
         "tcpSocket": {"port": 80}, **TIMES})
+    cluster.apply(account("grpc", "probes"), deployment(
+        "grpc", "probes", "localhost/httpbin:1", "node-a",
+        command=["/usr/bin/python3", "-c", GRPC_HEALTH],
+        livenessProbe={"grpc": {"port": 9000}, "initialDelaySeconds": 3,
+                       **TIMES}))
     cluster.apply({"apiVersion": "v1", "kind": "Service",
                    "metadata": {"name": "outside", "namespace": "probes"},
                    "spec": {"type": "NodePort",
@@ -37,7 +57,8 @@ def scenario(s, mesh):
                              command=["/bin/sleep", "infinity"]))
     mesh.sleep("legacy", node="node-a")
     begin = time.monotonic()
-    for app in ("httpbin-probe", "httpbin-tcp"):
+    apps = ("httpbin-probe", "httpbin-tcp", "grpc")
+    for app in apps:
         cluster.await_pods("probes", f"app={app}")
         mesh.await_state("probes", app, "enrolled")
     for app in ("host", "sleep"):
@@ -66,7 +87,7 @@ def scenario(s, mesh):
 
     await_that("a minute has passed",
                lambda: time.monotonic() - begin > 60, 90, 1)
-    for app in ("httpbin-probe", "httpbin-tcp"):
+    for app in apps:
         pod = cluster.get("pods", "-n", "probes", "-l", f"app={app}")[0]
         s.check(f"{app} after a minute",
                 (pod["status"]["phase"], restarts(pod)), ("Running", 0))

@@ -6,6 +6,7 @@ from mesh import peer_authentication
 
 def scenario(s, mesh):
     cluster = mesh.cluster
+    mesh.ready()
     mesh.namespace("later")
     mesh.namespace("legacy")
     mesh.httpbin("later", node="node-b")

@@ -58,13 +58,24 @@ class Mesh:
         """As README tells a user."""
         kubectl = self.cluster.kubectl
         kubectl("apply", "-f", self.crds)
-        kubectl("create", "namespace", SYSTEM)
-        kubectl("label", "namespace", SYSTEM,
+        kubectl("create", "namespace", SYSTEM, check=False)
+        kubectl("label", "namespace", SYSTEM, "--overwrite",
                 "pod-security.kubernetes.io/enforce=privileged")
         self.cluster.helm("install", "nodeward", self.chart, "-n", SYSTEM,
                           *self.settings, *more, "--wait", "--timeout", "150s",
                           timeout=200)
         self.installed = True
+
+    def ready(self):
+        """Installed, by whichever scenario is the first."""
+        if not self.installed:
+            self.install()
+
+    def uninstall(self):
+        self.cluster.helm("uninstall", "nodeward", "-n", SYSTEM, "--wait")
+        await_that("its pods are gone", lambda: not self.cluster.get(
+            "pods", "-n", SYSTEM), 60, 0.3)
+        self.installed = False
 
     def agent(self, node):
         """The pod's name."""

@@ -13,7 +13,7 @@ import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, f"{HERE}/scenarios"]
+sys.path[:0] = [os.path.dirname(HERE), HERE]
 
 # pylint: disable=wrong-import-position
 from kube import KubeCluster  # noqa: E402
@@ -46,11 +46,11 @@ class Checks:
 def scenarios(everything, only):
     """The modules to run, by the order of their names."""
     chosen = []
-    for name in sorted(os.listdir(f"{HERE}/scenarios")):
+    for name in sorted(os.listdir(HERE)):
         if not re.match(r"\d", name) or not name.endswith(".py"):
             continue
         spec = importlib.util.spec_from_file_location(
-            name[:-3], f"{HERE}/scenarios/{name}")
+            name[:-3], f"{HERE}/{name}")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         if re.search(only, name) if only else everything or not getattr(
