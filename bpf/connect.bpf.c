@@ -19,6 +19,7 @@
 
 #include "lib/address.h"
 #include "lib/count.h"
+#include "lib/mesh.h"
 #include "nodeward/abi/capture.h"
 
 #define SOL_SOCKET 1
@@ -38,45 +39,11 @@ struct {
 } pods SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 262144);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, struct nodeward_destination_key);
-  __type(value, struct nodeward_destination);
-} destinations SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-  __uint(max_entries, 1024);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, struct nodeward_cidr_key);
-  __type(value, __u32);
-} mesh_cidrs SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct nodeward_settings);
-} settings SEC(".maps");
-
-struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 131072);
   __type(key, struct nodeward_tuple);
   __type(value, struct nodeward_endpoint);
 } flows SEC(".maps");
-
-/*
- * The agent marks its own sockets here through their descriptors. Unlike a
- * mark, an id or a name, nobody else can do that.
- */
-struct {
-  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, int);
-  __type(value, __u32);
-} agent_sockets SEC(".maps");
 
 /* Where a redirected socket wanted to go. */
 struct {
@@ -114,15 +81,7 @@ inline_step __u32 action_for(const struct nodeward_endpoint *to) {
     return action & NODEWARD_REFUSE ? NODEWARD_REFUSE : NODEWARD_CAPTURE;
   }
   /* null: not known to the mesh, which is most traffic */
-  __u32 zero = 0;
-  struct nodeward_settings *set = bpf_map_lookup_elem(&settings, &zero);
-  if (!set) /* null: cannot be, an array always has its one element */
-    return NODEWARD_CAPTURE;
-  if (set->capture_unknown) return NODEWARD_CAPTURE;
-  if (!set->mesh_cidrs) return 0;
-  struct nodeward_cidr_key block = {.prefix = 128, .address = to->address};
-  /* null: outside the mesh's blocks */
-  return bpf_map_lookup_elem(&mesh_cidrs, &block) ? NODEWARD_CAPTURE : 0;
+  return may_be_of_mesh(&to->address) ? NODEWARD_CAPTURE : 0;
 }
 
 /*

@@ -13,6 +13,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 # pylint: disable=wrong-import-position
 from harness import Capture, await_that, run  # noqa: E402
 from harness.mariadb import query  # noqa: E402
+from harness.process import Process  # noqa: E402
+from database import Database  # noqa: E402
 from stage import Stage  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -71,6 +73,8 @@ class MainJob:
         self.sessions()
         self.strict()
         self.requests()
+        self.tap()
+        Database(self.stage, self.terminal, self.mesh_markers).run()
         self.probes()
         self.permissive_again()
         self.without_dnat()
@@ -258,6 +262,36 @@ class MainJob:
                   "ns/mtls-test/sa/sleep" in reply.body else reply.body)
         self.cluster.remove("deny.yaml")
         self.timed("the policy removed: 200", stage.full, "200, exit 0")
+
+    def tap(self):
+        stage = self.stage
+        self.terminal.section("nodeward tap: one request as both agents see it")
+        path = f"/get?tap={time.monotonic_ns()}"
+        taps = {}
+        for node in (stage.node_a, stage.node_b):
+            log = f"{self.cluster.folder}/tap-{node.name}.log"
+            taps[node] = Process(node.enter(
+                self.cluster.binary, "tap", "--path", "/get?tap=",
+                "--run-dir", node.agent.run_dir), log)
+
+        def seen():
+            """Until both look, what is asked passes unseen."""
+            self.ask(stage.full, URL.replace("/headers", path))
+            return all(path in tap.output() for tap in taps.values())
+        await_that("both taps see a request", seen, 20)
+        for node, tap in taps.items():
+            await_that("its end", lambda tap=tap: "end id=" in tap.output(), 5)
+            tap.signal(signal.SIGINT)
+            status = tap.wait(20)
+            lines = tap.output().splitlines()
+            self.terminal.show("\n".join(lines[:3]))
+            proxy = "out" if node is stage.node_a else "in "
+            self.step(f"{node.name}: request, answer, end, all by mutual TLS",
+                      "req, rsp, end",
+                      ", ".join(line.split()[0] for line in lines[:3]
+                                if f" proxy={proxy} " in line
+                                and " tls=true " in line))
+            self.step(f"{node.name}: exit status after Ctrl-C", 0, status)
 
     def _hold(self, pod):
         """A connection to httpbin that has seen one answer and stays open."""

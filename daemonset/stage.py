@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage of the main job: two nodes, three namespaces, real programs.
+"""The stage of the main job: two nodes, four namespaces, real programs.
 
    node-a                            node-b
      full/sleep        in the mesh     mtls-test/httpbin   in the mesh
      mtls-test/sleep   in the mesh     mtls-test/mariadb   in the mesh
      legacy/sleep      outside         mtls-test/sleep-b   in the mesh
      mtls-test/redis   in the mesh     kubelet stand-in, in its own cgroup
+     mtls-test/mongo-client  in it     mongo/mongo         outside
+     mongo/client      outside
 """
 import os
 
@@ -25,10 +27,11 @@ class Stage:
             self.node_b = cluster.nodes["node-b"]
             self._database = Mariadb(cluster)
             terminal.note("namespaces full and mtls-test (opted in by label), "
-                          "legacy (not)")
+                          "legacy and mongo (not)")
             cluster.namespace("full", mesh="enabled")
             cluster.namespace("mtls-test", mesh="enabled")
             cluster.namespace("legacy")
+            cluster.namespace("mongo")
             self._make_pods()
             self._make_services()
             terminal.note("programs: httpbin under gunicorn, Redis, MariaDB, "
@@ -59,6 +62,9 @@ class Stage:
             probes={"liveness": {"httpGet": HEADERS, "periodSeconds": 5}})
         self.mariadb = pod("mtls-test/mariadb", self.node_b,
                            ports={"mysql": 3306})
+        self.mongo = pod("mongo/mongo", self.node_b, ports={"mongo": 27017})
+        self.mongo_outside = pod("mongo/client", self.node_a)
+        self.mongo_client = pod("mtls-test/mongo-client", self.node_a)
 
     def _make_services(self):
         service = self.cluster.service
@@ -66,6 +72,7 @@ class Stage:
                                    {"http": (8000, 80)})[0]
         service("mtls-test/redis", {"redis": (6379, 6379)})
         service("mtls-test/mariadb", {"mysql": (3306, 3306)})
+        service("mongo/mongo", {"mongo": (27017, 27017)}, headless=True)
 
     def _start_programs(self):
         folder = self.cluster.folder
@@ -91,7 +98,8 @@ class Stage:
         return list(self.cluster.pods.values())
 
     def meshed_pods(self):
-        return [pod for pod in self.pods() if pod.namespace != "legacy"]
+        return [pod for pod in self.pods()
+                if pod.namespace in ("full", "mtls-test")]
 
     def program_ids(self):
         """What "no pod touched" means: every program and namespace as is."""

@@ -34,6 +34,7 @@ struct segment {
   __be16 source_port;
   __be16 destination_port;
   bool fragment; /* the first of several */
+  bool detour;   /* may say that it goes elsewhere than to `destination` */
 };
 
 /* From the network header on; false: the packet is shorter. */
@@ -77,6 +78,7 @@ inline_step enum packet_kind parse_v4(struct __sk_buff *skb,
   if (header[9] != IPPROTO_TCP) return PACKET_OTHER;
   __u32 length = (header[0] & 0x0f) * 4;            /* options included */
   if (length < sizeof(header)) return PACKET_OTHER; /* the pod discards it */
+  segment->detour = length > sizeof(header); /* a source route is an option */
   __u32 fragment = (header[6] & 0x3f) << 8 | header[7];
   if (fragment & 0x1fff) return PACKET_OTHER; /* not the first fragment */
   segment->fragment = fragment != 0;
@@ -102,6 +104,7 @@ inline_step enum packet_kind parse_v6(struct __sk_buff *skb,
         next != IPPROTO_AH)
       return PACKET_OTHER;
     if (!load(skb, offset, header, sizeof(header))) return cut_off(segment);
+    if (next == IPPROTO_ROUTING) segment->detour = true;
     if (next == IPPROTO_FRAGMENT) {
       __u32 fragment = header[2] << 8 | header[3];
       if (fragment & 0xfff8) return PACKET_OTHER; /* not the first fragment */

@@ -21,22 +21,46 @@
 
 namespace nodeward::admin {
 
+// Lines for one client of a streaming command, on the loop. Destroyed when the
+// client has gone.
+class LineSource {
+ public:
+  virtual ~LineSource() = default;
+  // Puts what there is now behind *out, as whole lines, some kStreamBytes of
+  // them at most. Called again and again, as fast as the client reads and no
+  // faster than kStreamInterval.
+  virtual void Fill(std::string* out) = 0;
+  // No more is wanted: after this Fill gives what is left and then nothing.
+  virtual void Stop() = 0;
+  // The last line, when Fill gives nothing any more.
+  virtual std::string LastLine() = 0;
+};
+
 // The protocol of the control socket: a connection carries one request and one
 // reply, each one line of JSON.
 //
 //   {"command":"edges","args":{"namespace":"full"}}
 //   {"ok":true,"result":…}     or     {"ok":false,"error":"…"}
+//
+// A streaming command is answered by {"ok":true,"stream":true} and by lines of
+// its own until the client ends its direction; then comes the last line and the
+// end. An end without a last line is the agent's.
 class ControlServer final : private io::Watcher {
  public:
   static constexpr size_t kMaxRequestBytes = 64 * 1024;
   static constexpr size_t kMaxReplyBytes = 16 * 1024 * 1024;
   static constexpr size_t kMaxClients = 32;
+  static constexpr size_t kStreamBytes = 64 * 1024;
+  static constexpr absl::Duration kStreamInterval = absl::Milliseconds(20);
 
   // Answers one command, on the loop. An error's message reaches the client.
   using Handler =
       std::function<base::StatusOr<base::Json>(const base::Json& args)>;
+  using StreamHandler =
+      std::function<base::StatusOr<std::unique_ptr<LineSource>>(
+          const base::Json& args)>;
   struct Options {
-    // From accept to the last byte of the reply.
+    // From accept to the last byte of the reply, or to the begin of a stream.
     absl::Duration deadline = absl::Seconds(10);
     // Besides root, who may ask.
     uid_t allowed_user;  // Listen's caller by default
@@ -52,13 +76,18 @@ class ControlServer final : private io::Watcher {
 
   // Before or after clients connect; replaces a former handler of that name.
   void Handle(const std::string& command, Handler handler);
+  void HandleStream(const std::string& command, StreamHandler handler);
 
  private:
   class Client;
   ControlServer(io::Loop& loop, std::string path, base::Fd listener,
                 Options options);
   void OnEvents(uint32_t events) override;
-  std::string Answer(const std::string& request);
+  struct Reply {
+    std::string text;
+    std::unique_ptr<LineSource> stream;  // what follows; may be null
+  };
+  Reply Answer(const std::string& request);
   void Drop(Client* client);
 
   io::Loop& loop_;
@@ -66,8 +95,17 @@ class ControlServer final : private io::Watcher {
   base::Fd listener_;
   Options options_;
   std::map<std::string, Handler> handlers_;
+  std::map<std::string, StreamHandler> stream_handlers_;
   std::map<Client*, std::unique_ptr<Client>> clients_;
 };
+
+// Sends a streaming command and gives every line of the answer to `line`, until
+// that returns false, or until `stop_fd` (-1: none) is readable: then what the
+// agent still has to say, too, as far as it does so within ten seconds. Errors:
+// as AskAgent's; kUnavailable also when the agent ends before it was asked to.
+base::Status FollowAgent(const std::string& run_dir, const std::string& command,
+                         const base::Json& args, int stop_fd,
+                         const std::function<bool(const base::Json&)>& line);
 
 // Asks the agent whose socket lies in `run_dir` and waits for the answer, the
 // result of the command. Errors: no agent there (kUnavailable), the agent's own

@@ -65,8 +65,6 @@ base::Fd Bind(const base::IpAddress& address, uint16_t port) {
   if (!fd.valid()) return fd;
   const int on = 1, off = 0;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  // The agent that takes over binds while the old one still serves.
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   if (family == AF_INET6) {
     setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   }
@@ -78,7 +76,11 @@ base::Fd Bind(const base::IpAddress& address, uint16_t port) {
     const int error = errno;
     fd.Reset();
     errno = error;
+    return fd;
   }
+  // Only now: the port is this agent's alone, but one that takes over on
+  // purpose can bind it while this one still serves.
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   return fd;
 }
 
@@ -93,7 +95,10 @@ base::StatusOr<base::Fd> Open(const base::IpAddress& address, uint16_t port) {
   const int error = errno;
   return base::ErrnoStatus(
       error, StrCat("serve HTTP on ", base::Endpoint{address, port}.ToString(),
-                    " (choose others with metricsAddress, metricsPort and "
+                    error == EADDRINUSE
+                        ? " (another program has it, maybe another agent: "
+                        : " (",
+                    "choose others with metricsAddress, metricsPort and "
                     "readinessPort)"));
 }
 

@@ -30,6 +30,7 @@
 #include "observe/access_log.h"
 #include "observe/flow_recorder.h"
 #include "observe/metrics.h"
+#include "observe/tap.h"
 #include "pki/credential.h"
 #include "pki/issuer.h"
 
@@ -98,6 +99,7 @@ class Agent {
   std::unique_ptr<observe::Metrics> metrics_;
   std::unique_ptr<observe::AccessLog> access_log_;
   std::unique_ptr<observe::FlowRecorder> recorder_;
+  observe::Taps taps_;
   std::unique_ptr<hbone::Engine> engine_;
   std::unique_ptr<EnginePods> pods_;
   std::unique_ptr<identity::Trust> trust_;

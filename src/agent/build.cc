@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "admin/check.h"
+#include "admin/tap.h"
 #include "agent/agent.h"
 #include "agent/process.h"
 #include "base/log.h"
@@ -104,6 +105,7 @@ base::Status Agent::BuildDataPath() {
   options.sniff_wait = config_.sniff_wait;
   options.silent_deadline = config_.silent_deadline;
   options.certificate_grace = config_.certificate_grace;
+  options.taps = &taps_;
   NODEWARD_ASSIGN(
       engine_, hbone::Engine::Start(options, &credentials_, recorder_.get()));
   pods_ = std::make_unique<EnginePods>(engine_.get());
@@ -184,6 +186,17 @@ base::Status Agent::BuildAdmin() {
   control_->Handle("status", [this](const base::Json& args) {
     return admin::StatusResult(Report(), args);
   });
+  control_->HandleStream(
+      "tap",
+      [this](const base::Json& args)
+          -> base::StatusOr<std::unique_ptr<admin::LineSource>> {
+        if (latest_ == nullptr) {
+          return absl::UnavailableError("no snapshot yet");
+        }
+        NODEWARD_ASSIGN(auto question,
+                        admin::ReadTapQuestion(args, *latest_, config_.node));
+        return admin::StartTap(std::move(question), &taps_);
+      });
   using Response = admin::HttpServer::Response;
   if (config_.metrics_port != 0) {
     const auto text = [this] {

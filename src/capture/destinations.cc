@@ -8,8 +8,14 @@
 namespace nodeward::capture {
 namespace {
 
-kernel::Destination Refused() {
+kernel::Destination OfMesh() {
   kernel::Destination destination;
+  destination.of_mesh = true;
+  return destination;
+}
+
+kernel::Destination Refused() {
+  kernel::Destination destination = OfMesh();
   destination.action = kernel::Action::kRefuse;
   return destination;
 }
@@ -34,8 +40,9 @@ std::optional<kernel::Destination> DestinationOf(
   // The ports that the service does not have are refused, too.
   kernel::Destination destination = Refused();
   if (!any_ready) return destination;
+  destination.of_mesh = ServedByMesh(service);
   // Nobody but the agent knows the addresses of a ServiceEntry.
-  if (!ServedByMesh(service) && !snapshot.IsSecuredByRule(service) &&
+  if (!destination.of_mesh && !snapshot.IsSecuredByRule(service) &&
       service.host.empty()) {
     return std::nullopt;
   }
@@ -74,7 +81,7 @@ std::vector<kernel::Destination> DestinationsOf(
     }
   }
   for (const auto& [address, workload] : snapshot.workload_by_ip) {
-    if (workload->in_mesh()) by_address[address] = {};
+    if (workload->in_mesh()) by_address[address] = OfMesh();
   }
   for (const auto& [address, departed] : snapshot.departed_by_ip) {
     by_address[address] = Refused();

@@ -20,6 +20,7 @@ namespace nodeward::capture {
 //   endpoint of a headless one captured;
 // - a service that only others serve, and everything else: not listed, so the
 //   connection is left alone.
+// All of it is of the mesh but what only a rule or a ServiceEntry lists.
 // Sorted by address, each once.
 std::vector<kernel::Destination> DestinationsOf(
     const model::Snapshot& snapshot);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/onward_ports.h"
 
+#include <sys/mman.h>
+
+#include <cstdlib>
+
 #include "absl/hash/hash.h"
 
 namespace nodeward::capture {
@@ -41,10 +45,16 @@ uint32_t Scatter(uint64_t n) {
 
 }  // namespace
 
-OnwardPorts::OnwardPorts()
-    : counts_(static_cast<uint16_t*>(std::calloc(kBuckets, sizeof(uint16_t)))) {
+OnwardPorts::OnwardPorts() {
+  void* counts = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   // Out of memory is the end anyway; a null filter would be a silent one.
-  if (counts_ == nullptr) std::abort();
+  if (counts == MAP_FAILED) std::abort();
+  counts_.reset(static_cast<uint16_t*>(counts));
+}
+
+void OnwardPorts::Unmap::operator()(uint16_t* counts) const {
+  munmap(counts, kBytes);
 }
 
 uint16_t OnwardPorts::Candidate(const base::IpAddress& client, int attempt) {

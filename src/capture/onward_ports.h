@@ -3,9 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
+#include <memory>
 
-#include "base/handle.h"
 #include "base/ip.h"
 
 namespace nodeward::capture {
@@ -38,8 +37,10 @@ class OnwardPorts {
 
  private:
   // One bucket for every port of a client; clients are shifted against each
-  // other. Memory is the kernel's zero page until a bucket is touched.
+  // other. Mapped by itself: memory is the kernel's zero page until a bucket is
+  // written, which a heap does not promise of what was freed to it.
   static constexpr size_t kBuckets = 1 << 16;
+  static constexpr size_t kBytes = kBuckets * sizeof(uint16_t);
   static size_t BucketOf(const base::Endpoint& client);
   void Count(const base::Endpoint& client, int by);
 
@@ -47,7 +48,10 @@ class OnwardPorts {
 
   std::atomic<uint32_t> next_{0};
   std::atomic<uint64_t> scattered_{1};
-  base::Handle<uint16_t, std::free> counts_;
+  struct Unmap {
+    void operator()(uint16_t* counts) const;
+  };
+  std::unique_ptr<uint16_t, Unmap> counts_;
 };
 
 }  // namespace nodeward::capture

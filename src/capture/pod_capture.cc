@@ -120,6 +120,7 @@ base::Status PodCapture::Update(const model::Workload& workload,
     network_->SetAddresses(AddressesOf(workload));
   }
   AttachProbe(workload, false);
+  status.Update(SetGuard(workload));
   status.Update(EnableConnect(workload));
   return status;
 }
@@ -128,6 +129,7 @@ base::Status PodCapture::Seal(const model::Workload& workload,
                               const model::Snapshot& snapshot) {
   base::Status status = AttachLookup();
   AttachProbe(workload, true);
+  status.Update(SetGuard(workload));
   status.Update(EnableConnect(workload));
   status.Update(earlier_.Collect(*netns_, *node_.home, AddressesOf(workload)));
   status.Update(DestroyEarlier(workload, snapshot));
@@ -161,6 +163,25 @@ void PodCapture::AttachProbe(const model::Workload& workload, bool closed) {
   probe_note_ = status.ok() ? ""
                             : base::StrCat("the kubelet's probes are refused: ",
                                            std::string(status.message()));
+}
+
+base::Status PodCapture::SetGuard(const model::Workload& workload) {
+  if (!workload.requires_mtls) {
+    if (guarded_ == 0) return base::OkStatus();
+    NODEWARD_TRY(node_.hooks->DetachGuard(netns_->cookie()));
+    guarded_ = 0;
+    return base::OkStatus();
+  }
+  if (host_.index == 0) {
+    return absl::FailedPreconditionError(
+        base::StrCat("raw packets of a pod that must speak mutual TLS are not "
+                     "held: ",
+                     probe_note_));
+  }
+  if (guarded_ == host_.index) return base::OkStatus();
+  NODEWARD_TRY(node_.hooks->AttachGuard(netns_->cookie(), host_.index));
+  guarded_ = host_.index;
+  return base::OkStatus();
 }
 
 base::Status PodCapture::SetProbePorts(const model::Workload& workload) {
@@ -204,8 +225,10 @@ std::vector<base::IpAddress> PodCapture::AddressesOf(
 void PodCapture::Drain(std::function<void()> drained) {
   const uint64_t cookie = netns_->cookie();
   base::Status status = node_.hooks->DisableConnect(cookie);
+  status.Update(node_.hooks->DetachGuard(cookie));
   status.Update(node_.hooks->DetachLookup(cookie));
   LogFailure(status, uid_);
+  guarded_ = 0;
   lookup_ = false;
   connect_ips_.clear();
   node_.sink->Drain(uid_, std::move(drained));
@@ -224,6 +247,7 @@ void PodCapture::EngineDone() {
 
 void PodCapture::Unhook() {
   LogFailure(node_.hooks->Forget(netns_->cookie()), uid_);
+  guarded_.reset();
   lookup_ = false;
   connect_ips_.clear();
   probe_ports_.clear();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,8 @@ class PodCapture {
   base::Status EnableConnect(const model::Workload& workload);
   // A pod without probe hook is none the worse but for its probes: a note.
   void AttachProbe(const model::Workload& workload, bool closed);
+  // On for a pod that must speak mutual TLS, else off.
+  base::Status SetGuard(const model::Workload& workload);
   base::Status SetProbePorts(const model::Workload& workload);
   base::Status DestroyEarlier(const model::Workload& workload,
                               const model::Snapshot& snapshot);
@@ -104,6 +107,8 @@ class PodCapture {
   bool lookup_ = false;  // the inbound hook stands
   HostInterface host_;
   bool probe_closed_ = false;
+  // Where the guard stands, 0: nowhere; none: a former agent may know.
+  std::optional<int> guarded_;
   // As the connect hook and the probe hook know them.
   std::vector<base::IpAddress> connect_ips_;
   std::vector<base::Endpoint> probe_ports_;

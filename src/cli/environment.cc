@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/environment.h"
 
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
 #include <iostream>
 
 #include "admin/control.h"
@@ -9,6 +13,25 @@
 #include "capture/enroller.h"
 
 namespace nodeward::cli {
+namespace {
+
+// Ctrl-C asks the agent for its last line; a second one ends this process.
+base::Status FollowAgent(const std::string& run_dir, const std::string& command,
+                         const base::Json& args,
+                         const std::function<bool(const base::Json&)>& line) {
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  sigset_t before;
+  if (sigprocmask(SIG_BLOCK, &interrupt, &before) != 0) {
+    return base::ErrnoStatus(errno, "block SIGINT");
+  }
+  const base::Fd stop(signalfd(-1, &interrupt, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!stop.valid()) return base::ErrnoStatus(errno, "make a signalfd");
+  return admin::FollowAgent(run_dir, command, args, stop.get(), line);
+}
+
+}  // namespace
 
 Environment ProcessEnvironment() {
   return {.out = std::cout,
@@ -21,6 +44,7 @@ Environment ProcessEnvironment() {
                  const base::Json& args) {
                 return admin::AskAgent(run_dir, command, args);
               },
+          .follow_agent = FollowAgent,
           .remove_everything = capture::RemoveEverything};
 }
 

@@ -24,6 +24,13 @@ struct Environment {
                                            const std::string& command,
                                            const base::Json& args)>
       ask_agent;
+  // A streaming command: its lines, until `line` returns false, or the agent or
+  // the user (Ctrl-C, which is no error) ends it.
+  std::function<base::Status(
+      const std::string& run_dir, const std::string& command,
+      const base::Json& args,
+      const std::function<bool(const base::Json&)>& line)>
+      follow_agent;
   std::function<base::StatusOr<std::vector<std::string>>(
       const std::string& bpf_dir)>
       remove_everything;

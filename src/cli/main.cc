@@ -20,6 +20,8 @@
 #include "cli/policy.h"
 #include "cli/run_agent.h"
 #include "cli/status.h"
+#include "cli/tap.h"
+#include "cli/tap_options.h"
 #include "cli/uninstall.h"
 #include "cli/version.h"
 
@@ -77,6 +79,7 @@ struct CommandLine {
   PolicyTestOptions policy_test;
   PolicyLintOptions policy_lint;
   StatusOptions status;
+  TapOptions tap;
   UninstallOptions uninstall;
   std::string shell;
 };
@@ -102,6 +105,9 @@ CommandLine::CommandLine(const Environment& environment)
   AddEdges();
   AddPolicy();
   AddStatus();
+  AddTapOptions(
+      AddCommand("tap", "Show requests and answers of this node's pods", ""),
+      &run_dir, &tap);
   AddUninstall();
   AddCommand("version", "Print the version", "nodeward version");
   AddCompletion();
@@ -456,6 +462,10 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
   if (command == "status") {
     line.status.run_dir = line.run_dir;
     return ShowStatus(environment, line.status);
+  }
+  if (command == "tap") {
+    line.tap.run_dir = line.run_dir;
+    return Tap(environment, line.tap);
   }
   if (command == "uninstall") {
     line.uninstall.run_dir = line.run_dir;

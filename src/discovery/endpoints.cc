@@ -86,7 +86,6 @@ std::shared_ptr<const model::Service> EndpointResolver::Resolve(
     FromSelector(service, result.get());
   }
   for (model::ServicePort& port : result->ports) {
-    if (!result->cluster_ips.empty()) port.unready.clear();
     // RouteTo finds those of one family by this order.
     std::stable_partition(
         port.ready.begin(), port.ready.end(),

@@ -28,6 +28,7 @@
 #include "io/pod_network.h"
 #include "model/snapshot.h"
 #include "observe/flow.h"
+#include "observe/tap.h"
 #include "pki/client_material.h"
 #include "pki/credential.h"
 
@@ -67,6 +68,8 @@ struct Options {
   uint32_t stream_window = 1 << 20;
   // Open inbound connections (plaintext, tunnels, their streams) of one pod.
   int max_connections_per_pod = 65536;
+  // Who looks at the traffic; outlives the engine. Null: nobody can.
+  const observe::Taps* taps = nullptr;
 };
 
 class Engine {

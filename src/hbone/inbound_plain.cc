@@ -316,7 +316,9 @@ void InboundPlain::Relaying() {
     http_->judge().SetPeer(*identity_, tls_->session()->PeerCertificateHash(),
                            sni_);
   }
-  relay_.emplace(&worker_->workshop(), client_.get(), application_.get(), this);
+  tap_ = TapPoint::Begin(*worker_, record_.flow());
+  relay_.emplace(&worker_->workshop(), client_.get(), application_.get(), this,
+                 tap_.get());
   relay_->Start();
 }
 
@@ -420,6 +422,7 @@ void InboundPlain::Finish(Outcome outcome, std::string detail, bool reset) {
   }
   if (captured) pod_->network().Released(flow.source);
   record_.Close(outcome, std::move(detail), worker_->now());
+  if (tap_ != nullptr) tap_->End(flow);
   Leave();
 }
 

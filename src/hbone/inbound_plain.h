@@ -13,6 +13,7 @@
 #include "hbone/http_channel.h"
 #include "hbone/pod.h"
 #include "hbone/relay.h"
+#include "hbone/tap_point.h"
 #include "hbone/tls_channel.h"
 #include "io/loop.h"
 #include "model/identity.h"
@@ -89,6 +90,7 @@ class InboundPlain final : public Member, public ChannelUser, public RelayUser {
   std::unique_ptr<Channel> sniffed_;
   std::unique_ptr<Channel> application_;
   HttpChannel* http_ = nullptr;  // application_, when it is one
+  std::unique_ptr<TapPoint> tap_;
   std::optional<Relay> relay_;
   model::MtlsMode mode_ = model::MtlsMode::kStrict;
   bool speaks_http_ = false;

@@ -100,6 +100,9 @@ void InboundStream::Start(const http::Request& request) {
   if (!Admitted(&reason)) {
     return Refuse(401, Outcome::kDeniedPolicy, std::move(reason));
   }
+  // A client may send before it has the answer.
+  tap_ = TapPoint::Begin(*worker_, flow);
+  relay_->Show(tap_.get(), StreamRelay::Client::kStream);
   Dial();
 }
 
@@ -229,6 +232,7 @@ void InboundStream::Finish(Outcome outcome, std::string detail, bool reset) {
     application_->Close();
   }
   record_.Close(outcome, std::move(detail), worker_->now());
+  if (tap_ != nullptr) tap_->End(flow);
   tunnel_->StreamEnded();
   Leave();
 }

@@ -12,6 +12,7 @@
 #include "hbone/inbound_tunnel.h"
 #include "hbone/pod.h"
 #include "hbone/stream_relay.h"
+#include "hbone/tap_point.h"
 #include "http/session.h"
 #include "io/loop.h"
 
@@ -66,6 +67,7 @@ class InboundStream final : public Member,
   FlowRecord record_;
   std::unique_ptr<Channel> application_;
   HttpChannel* http_ = nullptr;  // application_, when it is one
+  std::unique_ptr<TapPoint> tap_;
   std::optional<StreamRelay> relay_;
   io::Timer deadline_;
   bool open_ = false;

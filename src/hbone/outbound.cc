@@ -215,6 +215,8 @@ void Outbound::OnStreamResponse(int status) {
   flow.source_identity = pod_->identity();
   flow.destination_identity = tunnel_->tunnel().peer();
   record_.Open();
+  tap_ = TapPoint::Begin(*worker_, flow);
+  stream_->Show(tap_.get(), StreamRelay::Client::kApplication);
   stream_->Open();
 }
 
@@ -294,7 +296,9 @@ void Outbound::OnChannel() {
   deadline_.Cancel();
   state_ = State::kRelaying;
   record_.Open();
-  relay_.emplace(&worker_->workshop(), &application_, upstream_.get(), this);
+  tap_ = TapPoint::Begin(*worker_, record_.flow());
+  relay_ = std::make_unique<Relay>(&worker_->workshop(), &application_,
+                                   upstream_.get(), this, tap_.get());
   relay_->Start();
 }
 
@@ -473,7 +477,7 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
   if (stream_.has_value()) {
     flow.bytes_sent = stream_->from_application();
     flow.bytes_received = stream_->from_stream();
-  } else if (relay_.has_value()) {
+  } else if (relay_ != nullptr) {
     flow.bytes_sent = relay_->bytes_sent();
     flow.bytes_received = relay_->bytes_received();
   }
@@ -489,6 +493,7 @@ void Outbound::Finish(Outcome outcome, std::string detail, bool reset) {
     if (upstream_ != nullptr) upstream_->Close();
   }
   record_.Close(outcome, std::move(detail), worker_->now());
+  if (tap_ != nullptr) tap_->End(flow);
   Leave();
 }
 

@@ -15,6 +15,7 @@
 #include "hbone/pool.h"
 #include "hbone/relay.h"
 #include "hbone/stream_relay.h"
+#include "hbone/tap_point.h"
 #include "hbone/tls_channel.h"
 #include "io/loop.h"
 #include "policy/destination.h"
@@ -87,10 +88,11 @@ class Outbound final : public Member,
   State state_ = State::kWaiting;
   FlowRecord record_;
   TcpChannel application_;
+  std::unique_ptr<TapPoint> tap_;
   std::optional<StreamRelay> stream_;  // kTunnel
   std::unique_ptr<Channel> upstream_;  // kPlaintext, kOriginate
   TlsChannel* tls_ = nullptr;          // upstream_ with kOriginate
-  std::optional<Relay> relay_;         // with upstream_
+  std::unique_ptr<Relay> relay_;       // with upstream_
   ClientTunnel* tunnel_ = nullptr;     // holds our stream
   ClientTunnel* sought_ = nullptr;     // is being set up for us
   policy::Route route_;

@@ -12,9 +12,10 @@ constexpr int kRounds = 16;
 }  // namespace
 
 Relay::Relay(Workshop* workshop, Channel* client, Channel* server,
-             RelayUser* user)
+             RelayUser* user, TapPoint* tap)
     : workshop_(workshop),
       user_(user),
+      tap_(tap),
       up_{client, server},
       down_{server, client} {}
 
@@ -57,6 +58,7 @@ bool Relay::Carry(Direction* direction) {
     switch (got.progress) {
       case io::Progress::kBytes:
         direction->count += got.count;
+        if (tap_ != nullptr) Show(*direction, room.first(got.count));
         to.Send(room.first(got.count));
         to.Flush();
         if (to.broken()) return false;
@@ -76,6 +78,14 @@ bool Relay::Carry(Direction* direction) {
   more_ = true;
   workshop_->NextRound(this);
   return true;
+}
+
+void Relay::Show(const Direction& direction, base::ByteSpan bytes) {
+  if (&direction == &up_) {
+    tap_->FromClient(bytes);
+  } else {
+    tap_->FromServer(bytes);
+  }
 }
 
 void Relay::End(RelayEnd end) {

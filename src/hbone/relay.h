@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "hbone/channel.h"
+#include "hbone/tap_point.h"
 #include "hbone/workshop.h"
 
 namespace nodeward::hbone {
@@ -33,8 +34,9 @@ class Relay final : public ChannelUser, public Turn {
  public:
   static constexpr size_t kLimit = 64 << 10;
 
-  // Borrows both channels until OnRelayEnd.
-  Relay(Workshop* workshop, Channel* client, Channel* server, RelayUser* user);
+  // Borrows both channels until OnRelayEnd, and `tap` (null: nobody looks).
+  Relay(Workshop* workshop, Channel* client, Channel* server, RelayUser* user,
+        TapPoint* tap = nullptr);
 
   // Becomes the user of both channels and begins.
   void Start();
@@ -54,10 +56,12 @@ class Relay final : public ChannelUser, public Turn {
   void Pump();
   // False: one side is broken.
   bool Carry(Direction* direction);
+  void Show(const Direction& direction, base::ByteSpan bytes);
   void End(RelayEnd end);
 
   Workshop* const workshop_;
   RelayUser* const user_;
+  TapPoint* const tap_;
   Direction up_;
   Direction down_;
   bool over_ = false;

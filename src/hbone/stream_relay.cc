@@ -52,8 +52,17 @@ void StreamRelay::Touch() {
   tunnel_->Touch(this);
 }
 
+void StreamRelay::ShowBytes(Client from, base::ByteSpan bytes) {
+  if (from == client_) {
+    tap_->FromClient(bytes);
+  } else {
+    tap_->FromServer(bytes);
+  }
+}
+
 void StreamRelay::OnData(base::ByteSpan bytes) {
   from_stream_ += bytes.size();
+  if (tap_ != nullptr) ShowBytes(Client::kStream, bytes);
   if (workshop_->blocks().held() < kBudget) {
     tunnel_->http().ConsumeConnection(bytes.size());
   } else {
@@ -91,6 +100,9 @@ http::Pulled StreamRelay::Pull(base::MutableByteSpan room) {
   switch (got.progress) {
     case io::Progress::kBytes:
       from_application_ += got.count;
+      if (tap_ != nullptr) {
+        ShowBytes(Client::kApplication, room.first(got.count));
+      }
       return {http::Pulled::Kind::kBytes, got.count};
     case io::Progress::kWouldBlock:
       break;

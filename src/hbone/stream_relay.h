@@ -5,6 +5,7 @@
 
 #include "hbone/channel.h"
 #include "hbone/relay.h"
+#include "hbone/tap_point.h"
 #include "hbone/tunnel.h"
 #include "hbone/workshop.h"
 #include "http/session.h"
@@ -41,6 +42,12 @@ class StreamRelay final : public http::StreamUser,
   // done again after kRefused.
   void Attach(Tunnel* tunnel, int32_t stream);
   bool attached() const { return tunnel_ != nullptr; }
+  // Shows `tap` (null: nobody looks) the bytes; it outlives this.
+  enum class Client { kApplication, kStream };
+  void Show(TapPoint* tap, Client client) {
+    tap_ = tap;
+    client_ = client;
+  }
   // Becomes the application's user: bytes flow. REQUIRES: attached(), and the
   // application is connected.
   void Open();
@@ -70,6 +77,7 @@ class StreamRelay final : public http::StreamUser,
 
   Tunnel* Unlink();
   void Touch();
+  void ShowBytes(Client from, base::ByteSpan bytes);
   void Fail();
   void EndWhenDone();
   void End(RelayEnd end);
@@ -77,6 +85,8 @@ class StreamRelay final : public http::StreamUser,
   Workshop* const workshop_;
   Channel* const application_;
   StreamRelayUser* const user_;
+  TapPoint* tap_ = nullptr;
+  Client client_ = Client::kApplication;
   Tunnel* tunnel_ = nullptr;
   int32_t stream_ = 0;
   uint32_t close_code_ = 0;

@@ -19,6 +19,11 @@ using OptionHandle = base::Handle<nghttp2_option, nghttp2_option_del>;
 using CallbacksHandle =
     base::Handle<nghttp2_session_callbacks, nghttp2_session_callbacks_del>;
 
+// nghttp2 keeps a buffer as large as the largest frame it was told to expect,
+// though it never writes the payload there: only sessions that carry bulk get
+// more than what it has at first (RFC 9113's smallest limit).
+constexpr uint32_t kFirstFrame = 16 << 10;
+
 constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i',
                                                'n', 0,   0,   0};
 
@@ -67,7 +72,7 @@ struct Session::Callbacks {
     return std::min({static_cast<int64_t>(session_window),
                      static_cast<int64_t>(stream_window),
                      static_cast<int64_t>(max_frame),
-                     static_cast<int64_t>(self.options_.max_frame)});
+                     static_cast<int64_t>(self.frame_room_)});
   }
 
   static ssize_t OnRead(nghttp2_session*, int32_t id, uint8_t*, size_t length,
@@ -92,6 +97,7 @@ struct Session::Callbacks {
     }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     self.pulled_ = room.first(pulled.count);
+    if (pulled.count == length) self.frame_room_ = self.options_.max_frame;
     return static_cast<ssize_t>(pulled.count);
   }
 
@@ -258,7 +264,10 @@ struct Session::Callbacks {
 };
 
 Session::Session(Role role, Options options, SessionUser* user)
-    : role_(role), options_(options), user_(user) {}
+    : role_(role),
+      options_(options),
+      user_(user),
+      frame_room_(std::min(options.max_frame, kFirstFrame)) {}
 
 Session::~Session() {
   if (session_ != nullptr) nghttp2_session_del(session_);

@@ -199,6 +199,7 @@ class Session {
   // Frames that ask for an answer or mean nothing.
   Allowance control_frames_{2000, 200};
   base::ByteSpan pulled_;  // payload that Pull has just made
+  uint32_t frame_room_;    // payload that the next DATA frame may have
   bool full_ = false;      // Write said enough during this Send
   bool draining_ = false;
   std::string flood_;  // what the peer did too often

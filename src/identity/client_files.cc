@@ -19,6 +19,11 @@ using Text = pki::ClientMaterial::Text;
 using Texts = pki::ClientMaterial::Texts;
 
 constexpr std::string_view kRefuses = "; connections by the rule are refused";
+// It may well never connect there, so nothing is amiss.
+constexpr std::string_view kMountsNothing =
+    "mounts no files (annotations sidecar.istio.io/userVolume and "
+    "userVolumeMount); its connections by the rule are refused, should it make "
+    "any";
 constexpr std::string_view kKeeps = "; what was read before stays in use";
 
 // The texts of one rule's part for one client, and what to say of them.
@@ -222,6 +227,11 @@ const ClientFiles::Kept& ClientFiles::Load(const Snapshot& snapshot,
     }
   }
   kept.entry.error = std::string(status.message());
+  if (kept.entry.material == nullptr && tls.credential_name.empty() &&
+      client.proxy_mounts->empty()) {
+    kept.problem = std::string(kMountsNothing);
+    return kept;
+  }
   kept.problem = base::StrCat(
       kept.entry.error, kept.entry.material == nullptr ? kRefuses : kKeeps);
   return kept;

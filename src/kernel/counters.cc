@@ -20,6 +20,7 @@ constexpr const char* kNames[] = {
     "lookup_local",     "lookup_exempt",   "lookup_no_listener",
     "lookup_failed",    "probe_exempted",  "probe_not_exempt",
     "probe_closed",     "probe_malformed", "probe_event_lost",
+    "guard_refused",    "guard_malformed",
 };
 static_assert(std::size(kNames) == NODEWARD_COUNT_MAX);
 

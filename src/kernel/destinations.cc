@@ -78,7 +78,7 @@ Destinations::Entries Destinations::Wanted(
       wanted[{d.address, port}] = AbiAction(of_port);
       action |= NODEWARD_LOOK_AT_PORT;
     }
-    wanted[{d.address, 0}] = action;
+    wanted[{d.address, 0}] = d.of_mesh ? action | NODEWARD_OF_MESH : action;
   }
   return wanted;
 }

@@ -7,6 +7,7 @@
 #include "kernel/counters.h"
 #include "kernel/destinations.h"
 #include "kernel/features.h"
+#include "kernel/guard.h"
 #include "kernel/inbound.h"
 #include "kernel/object.h"
 #include "kernel/outbound.h"
@@ -21,13 +22,15 @@ namespace {
 //               /links/<hook>
 //               /pods/<cookie>/{link,listeners}
 //               /veths/<ifindex>[-clsact]
+//               /guards/<cookie>/<ifindex>[-clsact-ingress]
 struct Layout {
   explicit Layout(const std::string& root)
       : maps(base::StrCat(root, "/maps")),
         links(base::StrCat(root, "/links")),
         pods(base::StrCat(root, "/pods")),
-        veths(base::StrCat(root, "/veths")) {}
-  std::string maps, links, pods, veths;
+        veths(base::StrCat(root, "/veths")),
+        guards(base::StrCat(root, "/guards")) {}
+  std::string maps, links, pods, veths, guards;
 };
 
 class KernelHooks final : public Hooks {
@@ -40,6 +43,7 @@ class KernelHooks final : public Hooks {
     maps_.MoveTo(layout.maps);
     inbound_->MoveTo(layout.pods);
     probes_->MoveTo(layout.veths);
+    guard_->MoveTo(layout.guards);
   }
 
   const Features& features() const override { return features_; }
@@ -66,6 +70,12 @@ class KernelHooks final : public Hooks {
   }
   base::Status DetachProbe(int ifindex) override {
     return probes_->Detach(ifindex);
+  }
+  base::Status AttachGuard(uint64_t cookie, int ifindex) override {
+    return guard_->Attach(cookie, ifindex);
+  }
+  base::Status DetachGuard(uint64_t cookie) override {
+    return guard_->Detach(cookie);
   }
   base::Status SetProbePorts(
       uint64_t cookie, const std::vector<base::Endpoint>& ports) override {
@@ -116,6 +126,7 @@ class KernelHooks final : public Hooks {
   std::optional<Inbound> inbound_;
   std::optional<Outbound> outbound_;
   std::optional<Probes> probes_;
+  std::optional<Guard> guard_;
 };
 
 base::Status KernelHooks::Start(const Layout& layout,
@@ -124,6 +135,7 @@ base::Status KernelHooks::Start(const Layout& layout,
   NODEWARD_ASSIGN(outbound_, Outbound::Load(maps_, features_));
   NODEWARD_ASSIGN(inbound_, Inbound::Open(maps_, layout.pods));
   NODEWARD_ASSIGN(probes_, Probes::Load(maps_, features_, layout.veths));
+  NODEWARD_ASSIGN(guard_, Guard::Load(maps_, features_, layout.guards));
   NODEWARD_ASSIGN(destinations_, Destinations::Open(maps_));
   NODEWARD_ASSIGN(counters_, kernel::Counters::Open(maps_));
   return outbound_->Attach(layout.links, cgroup_path);
@@ -133,6 +145,7 @@ std::vector<uint64_t> KernelHooks::KnownPods() const {
   std::vector<uint64_t> cookies = inbound_->Pods();
   for (uint64_t cookie : outbound_->Pods()) cookies.push_back(cookie);
   for (uint64_t cookie : probes_->Pods()) cookies.push_back(cookie);
+  for (uint64_t cookie : guard_->Pods()) cookies.push_back(cookie);
   std::sort(cookies.begin(), cookies.end());
   cookies.erase(std::unique(cookies.begin(), cookies.end()), cookies.end());
   return cookies;
@@ -141,6 +154,7 @@ std::vector<uint64_t> KernelHooks::KnownPods() const {
 base::Status KernelHooks::Forget(uint64_t cookie) {
   // Outbound first: nothing more is sent to an agent that is leaving.
   NODEWARD_TRY(outbound_->Disable(cookie));
+  NODEWARD_TRY(guard_->Detach(cookie));
   NODEWARD_TRY(probes_->SetPorts(cookie, {}));
   NODEWARD_TRY(probes_->DetachPod(cookie));
   return inbound_->Detach(cookie);
@@ -164,7 +178,7 @@ base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(const Options& options) {
   std::string aside = adopt ? root : base::StrCat(root, kUnfinished);
   Layout layout(aside);
   for (const std::string& directory :
-       {layout.maps, layout.links, layout.pods, layout.veths}) {
+       {layout.maps, layout.links, layout.pods, layout.veths, layout.guards}) {
     NODEWARD_TRY(MakePinDirectory(directory));
     NODEWARD_TRY(RemoveUnfinished(directory));
   }

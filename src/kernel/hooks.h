@@ -34,6 +34,8 @@ struct Destination {
   base::IpAddress address;
   Action action = Action::kCapture;  // for ports not listed
   std::vector<std::pair<uint16_t, Action>> ports;
+  // Of the mesh: guarded pods may not send plaintext there.
+  bool of_mesh = false;
 };
 
 // What was found of the running kernel, by trying.
@@ -83,6 +85,10 @@ class Hooks {
   virtual base::Status AttachProbe(uint64_t cookie, int ifindex,
                                    bool closed) = 0;
   virtual base::Status DetachProbe(int ifindex) = 0;
+  // The guard on the host's side of the pod's veth: no plaintext from it to the
+  // mesh, however it is sent (see bpf/guard.bpf.c). Off is fine when it is.
+  virtual base::Status AttachGuard(uint64_t cookie, int ifindex) = 0;
+  virtual base::Status DetachGuard(uint64_t cookie) = 0;
   // Exactly these are the pod's declared probe ports.
   virtual base::Status SetProbePorts(
       uint64_t cookie, const std::vector<base::Endpoint>& ports) = 0;

@@ -41,9 +41,12 @@ base::Status RemoveTree(const std::string& path,
   }
   if (kind == PinKind::kProgram) {
     size_t slash = path.find_last_of('/');
-    int ifindex = VethHook::InterfaceOf(path.substr(slash + 1));
+    const std::string name = path.substr(slash + 1);
+    int ifindex = VethHook::InterfaceOf(name);
     if (ifindex != 0)
-      NODEWARD_TRY(VethHook(path.substr(0, slash), ifindex).Detach());
+      NODEWARD_TRY(
+          VethHook(path.substr(0, slash), ifindex, VethHook::WayOf(name))
+              .Detach());
     removed.push_back(base::StrCat("removed filter ", path));
   } else {
     removed.push_back(base::StrCat("removed ", path));

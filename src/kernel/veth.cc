@@ -16,14 +16,17 @@ namespace nodeward::kernel {
 namespace {
 
 constexpr std::string_view kFilter = "-clsact";
+constexpr std::string_view kIngressFilter = "-clsact-ingress";
 constexpr uint32_t kHandle = 0x6e77;  // "nw"
 constexpr uint32_t kPriority = 1;     // first of all filters
 constexpr uint32_t kBefore = 1 << 3;  // BPF_F_BEFORE: the head, with no other
 
-bpf_tc_hook HookOf(int ifindex) {
+// Seen from the host, what goes to the pod leaves by the veth.
+bpf_tc_hook HookOf(int ifindex, VethHook::Way way) {
   LIBBPF_OPTS(bpf_tc_hook, hook);
   hook.ifindex = ifindex;
-  hook.attach_point = BPF_TC_EGRESS;
+  hook.attach_point =
+      way == VethHook::Way::kToPod ? BPF_TC_EGRESS : BPF_TC_INGRESS;
   return hook;
 }
 
@@ -42,12 +45,17 @@ uint32_t ProgramId(int fd) {
 
 }  // namespace
 
+const char* VethHook::What() const {
+  return way_ == Way::kToPod ? "probe" : "guard";
+}
+
 std::string VethHook::LinkPath() const {
   return base::StrCat(directory_, "/", ifindex_);
 }
 
 std::string VethHook::FilterPath() const {
-  return base::StrCat(directory_, "/", ifindex_, kFilter);
+  return base::StrCat(directory_, "/", ifindex_,
+                      way_ == Way::kToPod ? kFilter : kIngressFilter);
 }
 
 int VethHook::InterfaceOf(const std::string& name) {
@@ -55,8 +63,14 @@ int VethHook::InterfaceOf(const std::string& name) {
   auto [end, error] =
       std::from_chars(name.data(), name.data() + name.size(), ifindex);
   std::string_view rest(end, name.data() + name.size() - end);
-  if (error != std::errc() || (!rest.empty() && rest != kFilter)) return 0;
+  if (error != std::errc() ||
+      (!rest.empty() && rest != kFilter && rest != kIngressFilter))
+    return 0;
   return ifindex;
+}
+
+VethHook::Way VethHook::WayOf(const std::string& name) {
+  return name.ends_with(kIngressFilter) ? Way::kFromPod : Way::kToPod;
 }
 
 base::Status VethHook::Attach(int program, bool tcx) {
@@ -65,9 +79,9 @@ base::Status VethHook::Attach(int program, bool tcx) {
   return AttachPinned(
       LinkPath(), program,
       {.target = ifindex_,
-       .hook = kTcxEgress,
+       .hook = way_ == Way::kToPod ? kTcxEgress : kTcxIngress,
        .flags = kBefore,
-       .name = base::StrCat("probe to interface ", ifindex_)},
+       .name = base::StrCat(What(), " to interface ", ifindex_)},
       // The interface stands first in the answer, as it does for XDP; it is 0
       // once the interface is gone.
       [wanted](const bpf_link_info& i) { return i.xdp.ifindex == wanted; });
@@ -75,7 +89,7 @@ base::Status VethHook::Attach(int program, bool tcx) {
 
 base::Status VethHook::AttachFilter(int program) {
   VerifierLog log;
-  bpf_tc_hook hook = HookOf(ifindex_);
+  bpf_tc_hook hook = HookOf(ifindex_, way_);
   if (int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST)
     return base::ErrnoStatus(
         -error, base::StrCat("make clsact on interface ", ifindex_));
@@ -86,8 +100,8 @@ base::Status VethHook::AttachFilter(int program) {
   filter.flags = BPF_TC_F_REPLACE;
   if (int error = bpf_tc_attach(&hook, &filter); error != 0)
     return base::ErrnoStatus(
-        -error, base::StrCat("attach probe to clsact of interface ", ifindex_,
-                             ": ", log.Tail()));
+        -error, base::StrCat("attach ", What(), " to clsact of interface ",
+                             ifindex_, ": ", log.Tail()));
   return base::OkStatus();
 }
 
@@ -101,7 +115,7 @@ base::Status VethHook::DetachFilter() {
   if (absl::IsNotFound(pinned.status())) return base::OkStatus();
   NODEWARD_TRY(pinned.status());
   VerifierLog quiet;
-  bpf_tc_hook hook = HookOf(ifindex_);
+  bpf_tc_hook hook = HookOf(ifindex_, way_);
   bpf_tc_opts filter = FilterOf();
   // Only what is ours: the interface may have gone and its number be another's.
   // The qdisc stays, others may use it.

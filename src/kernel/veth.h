@@ -9,15 +9,17 @@
 namespace nodeward::kernel {
 
 // enum bpf_attach_type of Linux 6.6; older headers lack it.
+inline constexpr uint32_t kTcxIngress = 46;
 inline constexpr uint32_t kTcxEgress = 47;
 
-// The hook on the host's side of a pod's veth, pinned in `directory`: as
-// <ifindex> a tcx link, or as <ifindex>-clsact the program of a filter, which
-// is not an object that can be pinned itself.
+// A hook on the host's side of a pod's veth, pinned in `directory`: as
+// <ifindex> a tcx link, or as <ifindex>-clsact (-ingress) the program of a
+// filter, which is not an object that can be pinned itself.
 class VethHook {
  public:
-  VethHook(std::string directory, int ifindex)
-      : directory_(std::move(directory)), ifindex_(ifindex) {}
+  enum class Way { kToPod, kFromPod };
+  VethHook(std::string directory, int ifindex, Way way = Way::kToPod)
+      : directory_(std::move(directory)), ifindex_(ifindex), way_(way) {}
 
   // Attaches `program` (or puts it in the place of the former one), ahead of
   // whatever else is there.
@@ -27,8 +29,11 @@ class VethHook {
 
   // The interface behind a name in `directory`; 0: no such name.
   static int InterfaceOf(const std::string& name);
+  // The way of a filter's name.
+  static Way WayOf(const std::string& name);
 
  private:
+  const char* What() const;  // for errors
   std::string LinkPath() const;
   std::string FilterPath() const;
   base::Status AttachFilter(int program);
@@ -36,6 +41,7 @@ class VethHook {
 
   std::string directory_;
   int ifindex_;
+  Way way_;
 };
 
 }  // namespace nodeward::kernel

@@ -28,8 +28,9 @@ struct ServicePort {
   bool no_sniff_wait = false;
   // The ready endpoints only, IPv4 before IPv6.
   std::vector<ServiceEndpoint> ready;
-  // Of headless services only: endpoints that are not ready. Nobody is sent
-  // there, but clients may know their addresses and connect all the same.
+  // Endpoints that are not ready. Nobody is sent there, but clients may know
+  // the addresses of headless services' and connect all the same, and what the
+  // port declares holds for them.
   std::vector<ServiceEndpoint> unready = {};
 };
 

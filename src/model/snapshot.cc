@@ -35,17 +35,29 @@ void IndexWorkloads(Snapshot* snapshot) {
   }
 }
 
+void IndexServed(const std::shared_ptr<const Service>& service,
+                 std::vector<ServiceEndpoint> ServicePort::*list,
+                 Snapshot* snapshot) {
+  for (const ServicePort& port : service->ports) {
+    for (const ServiceEndpoint& endpoint : port.*list) {
+      snapshot->served_by_endpoint.try_emplace(
+          endpoint.address, Snapshot::Served{service.get(), &port});
+    }
+  }
+}
+
 void IndexServices(Snapshot* snapshot) {
+  for (const auto list : {&ServicePort::ready, &ServicePort::unready}) {
+    for (const auto& service : snapshot->services) {
+      IndexServed(service, list, snapshot);
+    }
+  }
   for (const auto& service : snapshot->services) {
     for (const base::IpAddress& ip : service->cluster_ips) {
       snapshot->service_by_ip.try_emplace(ip, service);
     }
+    if (!service->cluster_ips.empty()) continue;
     for (const ServicePort& port : service->ports) {
-      for (const ServiceEndpoint& endpoint : port.ready) {
-        snapshot->served_by_endpoint.try_emplace(
-            endpoint.address, Snapshot::Served{service.get(), &port});
-      }
-      if (!service->cluster_ips.empty()) continue;
       for (const auto* list : {&port.ready, &port.unready}) {
         for (const ServiceEndpoint& endpoint : *list) {
           snapshot->headless_by_endpoint.try_emplace(

@@ -77,8 +77,9 @@ struct Snapshot {
   // disputed address belongs to nobody). hostNetwork pods are not indexed.
   const Workload* FindWorkload(const base::IpAddress& ip) const;
   const Service* FindService(const base::IpAddress& ip) const;
-  // The service ports whose ready endpoints include `workload` at `port`: its
-  // protocol and host name for metrics. First match in order of services.
+  // The service port that has `workload` at `port` among its endpoints: its
+  // protocol and host name for metrics. First match in order of services; where
+  // it is ready counts before where it is not.
   struct Served {
     const Service* service = nullptr;
     const ServicePort* port = nullptr;

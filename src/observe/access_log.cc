@@ -114,6 +114,10 @@ std::string Text(const Flow& flow, const Json& fields) {
   return line;
 }
 
+std::string TimeText(absl::Time now) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", now, absl::UTCTimeZone());
+}
+
 void WriteStandardOutput(std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = write(STDOUT_FILENO, text.data(), text.size());
@@ -128,8 +132,7 @@ void WriteStandardOutput(std::string_view text) {
 
 std::string AccessLine(const Flow& flow, absl::Time now,
                        base::LogFormat format) {
-  const std::string time =
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", now, absl::UTCTimeZone());
+  const std::string time = TimeText(now);
   Json fields = Fields(flow);
   if (format == base::LogFormat::kText) {
     return StrCat(time, " info access", Text(flow, fields));
@@ -145,15 +148,56 @@ AccessLog::AccessLog(base::LogFormat format,
 
 void AccessLog::Add(const Flow& flow, absl::Time now) {
   if (!base::LogEnabled(base::LogLevel::kInfo)) return;
+  if (IsRefusal(flow.outcome) && !Admits(flow.outcome, now)) return;
   StrAppend(&lines_, AccessLine(flow, now, format_), "\n");
 }
 
-void AccessLog::Flush() {
-  if (lines_.empty()) return;
+bool AccessLog::Admits(Outcome outcome, absl::Time now) {
+  Second& second = seconds_[outcome];
+  // Also when the clock was set back.
+  if (now < second.begin || now >= second.begin + absl::Seconds(1)) {
+    TellLeftOut(outcome, now, &second);
+    second = {.begin = now};
+  }
+  if (second.written >= kRefusalsPerSecond) {
+    ++second.left_out;
+    return false;
+  }
+  ++second.written;
+  return true;
+}
+
+void AccessLog::TellLeftOut(Outcome outcome, absl::Time now, Second* second) {
+  const uint64_t count = std::exchange(second->left_out, 0);
+  if (count == 0) return;
+  if (format_ == base::LogFormat::kText) {
+    StrAppend(&lines_, TimeText(now),
+              " info access_left_out outcome=", OutcomeText(outcome),
+              " lines=", count, "\n");
+    return;
+  }
+  const Json line = {{"time", TimeText(now)},
+                     {"level", "info"},
+                     {"message", "access_left_out"},
+                     {"outcome", OutcomeText(outcome)},
+                     {"lines", count}};
+  StrAppend(&lines_, Dump(line), "\n");
+}
+
+bool AccessLog::Flush(absl::Time now, bool last) {
+  bool more = false;
+  for (auto& [outcome, second] : seconds_) {
+    if (last || now < second.begin || now >= second.begin + absl::Seconds(1)) {
+      TellLeftOut(outcome, now, &second);
+    }
+    more = more || second.left_out > 0;
+  }
+  if (lines_.empty()) return more;
   write_(lines_);
   lines_.clear();
   // One storm must not pin its peak for ever.
   if (lines_.capacity() > (1 << 20)) lines_.shrink_to_fit();
+  return more;
 }
 
 }  // namespace nodeward::observe

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -26,20 +28,40 @@ std::string AccessLine(const Flow& flow, absl::Time now,
                        base::LogFormat format);
 
 // Gathers the lines of a batch and hands them over at once. One thread.
+//
+// Refusals cost their sender little, so of each outcome no more than
+// kRefusalsPerSecond are written in a second; the rest is one line:
+//
+//   2026-01-02T03:04:06.678Z info access_left_out outcome=denied_request
+//     lines=51234
 class AccessLog {
  public:
+  static constexpr uint64_t kRefusalsPerSecond = 100;
+
   // `write` gets whole lines, each with its line feed. The default is standard
   // output: the agent's own log has standard error.
   explicit AccessLog(base::LogFormat format,
                      std::function<void(std::string_view)> write = {});
 
   void Add(const Flow& flow, absl::Time now);
-  void Flush();
+  // Hands over what is gathered, with the lines for what was left out in
+  // seconds that have ended (`last`: in all). True: there is more to tell, ask
+  // again in a second.
+  bool Flush(absl::Time now, bool last = false);
 
  private:
+  struct Second {
+    absl::Time begin = absl::InfinitePast();
+    uint64_t written = 0;
+    uint64_t left_out = 0;
+  };
+  bool Admits(Outcome outcome, absl::Time now);
+  void TellLeftOut(Outcome outcome, absl::Time now, Second* second);
+
   base::LogFormat format_;
   std::function<void(std::string_view)> write_;
   std::string lines_;
+  std::map<Outcome, Second> seconds_;  // of refusals
 };
 
 }  // namespace nodeward::observe

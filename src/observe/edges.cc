@@ -126,7 +126,8 @@ std::string Edges::Reason(const Edge& edge) {
   return std::string(ClassText(kUnknown));
 }
 
-Edges::Edge* Edges::Find(const Key& key, const Flow& flow, absl::Time now) {
+Edges::Edge* Edges::Find(const Flow& flow, absl::Time now) {
+  Key key = KeyOf(flow);
   auto found = edges_.find(key);
   if (found == edges_.end()) {
     // A sweep costs the whole table: not for every one of a flood.
@@ -135,23 +136,24 @@ Edges::Edge* Edges::Find(const Key& key, const Flow& flow, absl::Time now) {
       truncated_ = true;
       return nullptr;
     }
-    found = edges_.emplace(key, Edge()).first;
+    found = edges_.emplace(std::move(key), Edge()).first;
   }
-  Edge& edge = found->second;
-  if (flow.source_identity) edge.client_id = flow.source_identity->ToSpiffe();
+  Note(&found->second, flow);
+  return &found->second;
+}
+
+void Edges::Note(Edge* edge, const Flow& flow) {
+  if (flow.source_identity) edge->client_id = flow.source_identity->ToSpiffe();
   if (flow.destination_identity) {
-    edge.server_id = flow.destination_identity->ToSpiffe();
+    edge->server_id = flow.destination_identity->ToSpiffe();
   }
-  return &edge;
 }
 
 void Edges::Opened(const Flow& flow, absl::Time now) {
-  Key key = KeyOf(flow);
-  Edge* const edge = Find(key, flow, now);
+  Edge* const edge = Find(flow, now);
   if (edge == nullptr) return;
   const Class kind = Classify(flow, true);
-  if (open_.emplace(flow.id, OpenFlow{std::move(key), flow.reporter, kind})
-          .second) {
+  if (open_.emplace(flow.id, OpenFlow{edge, flow.reporter, kind}).second) {
     ++edge->views[static_cast<size_t>(flow.reporter)].open[kind];
   }
 }
@@ -170,10 +172,10 @@ void Edges::Count(View& view, Class kind, absl::Time now) {
 void Edges::Closed(const Flow& flow, absl::Time now) {
   const auto open = open_.find(flow.id);
   const bool opened = open != open_.end();
-  Key key = opened ? open->second.key : KeyOf(flow);
+  Edge* edge = nullptr;
   if (opened) {
-    const auto edge = edges_.find(key);
-    --edge->second.views[static_cast<size_t>(open->second.reporter)]
+    edge = open->second.edge;
+    --edge->views[static_cast<size_t>(open->second.reporter)]
           .open[open->second.kind];
     open_.erase(open);
   }
@@ -183,19 +185,23 @@ void Edges::Closed(const Flow& flow, absl::Time now) {
       (!flow.source_workload || !flow.destination_workload)) {
     return;
   }
-  if (Edge* const edge = Find(key, flow, now)) {
-    Count(edge->views[static_cast<size_t>(flow.reporter)], kind, now);
-    if ((kind == kRefused || kind == kFailed) && !flow.detail.empty()) {
-      edge->refusal = flow.detail.substr(0, kMaxRefusal);
-    }
+  if (edge == nullptr) {
+    edge = Find(flow, now);
+    if (edge == nullptr) return;
+  } else {
+    Note(edge, flow);
+  }
+  Count(edge->views[static_cast<size_t>(flow.reporter)], kind, now);
+  if ((kind == kRefused || kind == kFailed) && !flow.detail.empty()) {
+    edge->refusal = flow.detail.substr(0, kMaxRefusal);
   }
 }
 
 void Edges::Lost(uint64_t flow_id, absl::Time now) {
   const auto open = open_.find(flow_id);
   if (open == open_.end()) return;
-  View& view = edges_.find(open->second.key)
-                   ->second.views[static_cast<size_t>(open->second.reporter)];
+  View& view =
+      open->second.edge->views[static_cast<size_t>(open->second.reporter)];
   --view.open[open->second.kind];
   Count(view, open->second.kind, now);
   open_.erase(open);

@@ -49,7 +49,7 @@ class Edges {
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   // What one connection amounts to.
-  enum Class : size_t {
+  enum Class : uint8_t {
     kSecured,
     kPlaintext,
     kPassthrough,
@@ -78,8 +78,9 @@ class Edges {
     std::string client_id, server_id;  // of the last verified connection
     std::string refusal;               // why the last one was refused or failed
   };
+  // One for every connection that is open now: no larger than it must be.
   struct OpenFlow {
-    Key key;
+    Edge* edge;  // in edges_, where an open connection keeps it
     Reporter reporter;
     Class kind;
   };
@@ -88,7 +89,9 @@ class Edges {
   static Class Classify(const Flow& flow, bool opened);
   static std::string_view ClassText(Class kind);
   static std::string Reason(const Edge& edge);
-  Edge* Find(const Key& key, const Flow& flow, absl::Time now);
+  Edge* Find(const Flow& flow, absl::Time now);
+  // Who was last verified at its ends.
+  static void Note(Edge* edge, const Flow& flow);
   void Count(View& view, Class kind, absl::Time now);
   void Expire(absl::Time now);
 

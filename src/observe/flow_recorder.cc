@@ -28,6 +28,7 @@ FlowRecorder::FlowRecorder(io::Loop& loop, Metrics* metrics,
 
 FlowRecorder::~FlowRecorder() {
   Flush();
+  access_log_->Flush(options_.clock(), true);
   queue_->timer.reset();
 }
 
@@ -71,7 +72,8 @@ void FlowRecorder::Flush() {
     open_.erase(id);
   }
   if (lost > 0) metrics_->AddLostFlowEvents(lost);
-  access_log_->Flush();
+  // What was left out is told when nothing more happens, too.
+  if (access_log_->Flush(now)) queue_->timer->Set(absl::Seconds(1));
 }
 
 void FlowRecorder::Record(const Event& event, absl::Time now) {

@@ -9,12 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "admin/temp_dir_fixture.h"
 #include "base/text.h"
 
@@ -275,6 +277,144 @@ TEST_F(ControlTest, TheFilesModeKeepsOtherUsersOut) {
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
+}
+
+// --- streams -----------------------------------------------------------------
+
+// Numbers its lines, for as long as it is asked; `at_once` at a time.
+class Counting final : public LineSource {
+ public:
+  Counting(int64_t at_once, std::atomic<int>* alive)
+      : at_once_(at_once), alive_(alive) {
+    ++*alive_;
+  }
+  ~Counting() override { --*alive_; }
+  void Fill(std::string* out) override {
+    if (stopped_ && left_-- <= 0) return;
+    for (int64_t i = 0; i < at_once_; ++i) {
+      *out += base::StrCat("{\"line\":", next_++, "}\n");
+    }
+  }
+  void Stop() override { stopped_ = true; }
+  std::string LastLine() override {
+    return base::StrCat("{\"last\":", next_, "}\n");
+  }
+
+ private:
+  const int64_t at_once_;
+  std::atomic<int>* const alive_;
+  int64_t next_ = 0;
+  int left_ = 2;  // what is still given after Stop
+  bool stopped_ = false;
+};
+
+class ControlStreamTest : public ControlTest {
+ protected:
+  void Start() {
+    StartServer(absl::Seconds(2));
+    loop_->Post([this] {
+      server_->HandleStream(
+          "count",
+          [this](
+              const Json& args) -> base::StatusOr<std::unique_ptr<LineSource>> {
+            const int64_t at_once = base::GetInt(args, "at_once");
+            if (at_once < 0) return absl::InvalidArgumentError("no such thing");
+            return std::make_unique<Counting>(at_once, &alive_);
+          });
+    });
+  }
+  base::Status Follow(int64_t at_once, int stop_fd,
+                      const std::function<bool(const Json&)>& line) {
+    return FollowAgent(temp_.path(), "count", {{"at_once", at_once}}, stop_fd,
+                       line);
+  }
+  void AwaitNone() {
+    while (alive_ > 0) std::this_thread::yield();
+  }
+
+  std::atomic<int> alive_{0};
+};
+
+TEST_F(ControlStreamTest, LinesComeUntilTheyAreNotWanted) {
+  Start();
+  int64_t seen = 0;
+  const base::Status status = Follow(3, -1, [&](const Json& line) {
+    EXPECT_EQ(base::GetInt(line, "line", -1), seen);
+    return ++seen < 20;
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(seen, 20);
+  AwaitNone();
+}
+
+TEST_F(ControlStreamTest, ItLastsLongerThanAnAnswerMay) {
+  Start();
+  const absl::Time begin = absl::Now();
+  const base::Status status = Follow(1, -1, [&](const Json&) {
+    return absl::Now() - begin < absl::Seconds(3);
+  });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(ControlStreamTest, WhoStopsHearsTheRestAndTheLastLine) {
+  Start();
+  int stop[2];
+  ASSERT_EQ(pipe(stop), 0);
+  int64_t seen = 0;
+  int64_t last = -1;
+  const base::Status status = Follow(3, stop[0], [&](const Json& line) {
+    last = base::GetInt(line, "last", -1);
+    if (last >= 0) return false;
+    if (++seen == 5) close(stop[1]);  // readable
+    return true;
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(last, seen);
+  close(stop[0]);
+  AwaitNone();
+}
+
+TEST_F(ControlStreamTest, ARefusalIsAnError) {
+  Start();
+  const base::Status status = Follow(-1, -1, [](const Json&) { return true; });
+  EXPECT_EQ(status.message(), "no such thing");
+  EXPECT_THAT(std::string(FollowAgent(temp_.path(), "other", {}, -1,
+                                      [](const Json&) { return true; })
+                              .message()),
+              HasSubstr("unknown command 'other'"));
+}
+
+TEST_F(ControlStreamTest, TheAgentsEndIsAnError) {
+  Start();
+  std::thread stopper;
+  const base::Status status = Follow(1, -1, [&](const Json&) {
+    if (!stopper.joinable()) stopper = std::thread([this] { StopServer(); });
+    return true;
+  });
+  stopper.join();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_EQ(status.message(), "the agent has ended");
+}
+
+TEST_F(ControlStreamTest, WhoDoesNotReadHoldsNothingUp) {
+  Start();
+  base::Fd asleep = Connect();
+  ASSERT_TRUE(asleep.valid());
+  Send(asleep.get(), "{\"command\":\"count\",\"args\":{\"at_once\":5000}}\n");
+  while (alive_ == 0) std::this_thread::yield();
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(Ask("echo", {}).ok());
+  asleep.Reset();
+  AwaitNone();
+}
+
+TEST_F(ControlStreamTest, WhoStopsAndDoesNotReadIsCutOff) {
+  Start();
+  const base::Fd asleep = Connect();
+  ASSERT_TRUE(asleep.valid());
+  Send(asleep.get(), "{\"command\":\"count\",\"args\":{\"at_once\":50000}}\n");
+  while (alive_ == 0) std::this_thread::yield();
+  shutdown(asleep.get(), SHUT_WR);
+  AwaitNone();
 }
 
 }  // namespace

@@ -204,6 +204,28 @@ TEST_F(HttpServerTest, APortInUseIsNamedWithTheRemedy) {
                        HasSubstr("metricsPort"), HasSubstr("in use")));
 }
 
+TEST_F(HttpServerTest, APortOfAnotherAgentIsNotShared) {
+  HttpServer::Options options;
+  options.address = *base::IpAddress::Parse("127.0.0.1");
+  const auto first = HttpServer::Start(options, {});
+  ASSERT_TRUE(first.ok()) << first.status();
+  options.port = (*first)->port();
+  EXPECT_THAT(std::string(HttpServer::Start(options, {}).status().message()),
+              HasSubstr("maybe another agent"));
+  // Who takes over on purpose can.
+  base::Fd next(socket(AF_INET, SOCK_STREAM, 0));
+  const int on = 1;
+  setsockopt(next.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(options.port);
+  ASSERT_EQ(
+      bind(next.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+      0);
+  EXPECT_EQ(listen(next.get(), 1), 0);
+}
+
 TEST_F(HttpServerTest, AnAddressThatIsNotOursIsNamed) {
   HttpServer::Options options;
   options.address = *base::IpAddress::Parse("192.0.2.1");

@@ -89,6 +89,7 @@ TEST_F(DestinationsTest, PodsOfTheMeshOnEveryNode) {
   for (const char* ip : {"10.0.0.1", "fd00::1", "10.0.0.2"}) {
     EXPECT_EQ(result.at(ip).action, Action::kCapture) << ip;
     EXPECT_THAT(result.at(ip).ports, IsEmpty());
+    EXPECT_TRUE(result.at(ip).of_mesh) << ip;
   }
 }
 
@@ -100,6 +101,7 @@ TEST_F(DestinationsTest, DisputedAndDepartedAddressesAreRefused) {
   ASSERT_EQ(result.size(), 2u);
   EXPECT_EQ(result.at("10.0.0.1").action, Action::kRefuse);
   EXPECT_EQ(result.at("10.0.0.2").action, Action::kRefuse);
+  for (const auto& [ip, destination] : result) EXPECT_TRUE(destination.of_mesh);
 }
 
 TEST_F(DestinationsTest, ServiceOfTheMeshByPort) {
@@ -113,6 +115,7 @@ TEST_F(DestinationsTest, ServiceOfTheMeshByPort) {
     EXPECT_EQ(result.at(ip).action, Action::kRefuse);
     EXPECT_THAT(result.at(ip).ports, ElementsAre(Pair(80, Action::kCapture),
                                                  Pair(82, Action::kCapture)));
+    EXPECT_TRUE(result.at(ip).of_mesh);
   }
 }
 
@@ -121,6 +124,8 @@ TEST_F(DestinationsTest, ServiceWithoutReadyEndpointIsRefused) {
   const auto result = Result();
   EXPECT_EQ(result.at("10.96.0.1").action, Action::kRefuse);
   EXPECT_THAT(result.at("10.96.0.1").ports, IsEmpty());
+  // Who will serve it is not known.
+  EXPECT_TRUE(result.at("10.96.0.1").of_mesh);
 }
 
 TEST_F(DestinationsTest, ServicesOfOthersAndHeadlessOnesAreLeftAlone) {
@@ -150,11 +155,13 @@ TEST_F(DestinationsTest, WhatADestinationRuleSecuresIsCaptured) {
   EXPECT_EQ(result.size(), 1u);
   EXPECT_THAT(result.at("10.96.0.2").ports,
               ElementsAre(Pair(80, Action::kCapture)));
+  EXPECT_FALSE(result.at("10.96.0.2").of_mesh);
   rule->host = headless.Hostname();
   result = Result();
   EXPECT_EQ(result.size(), 2u);
   EXPECT_EQ(result.at("10.0.0.2").action, Action::kCapture);
   EXPECT_EQ(result.at("10.0.0.3").action, Action::kCapture);
+  EXPECT_FALSE(result.at("10.0.0.2").of_mesh);
   rule->tls->mode = model::ClientTls::Mode::kDisable;
   EXPECT_THAT(Result(), IsEmpty());
   rule->host = "*";

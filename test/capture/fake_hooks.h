@@ -49,6 +49,17 @@ class FakeHooks : public kernel::Hooks {
   base::Status DetachProbe(int) override {
     return Step("DetachProbe", [] {});
   }
+  base::Status AttachGuard(uint64_t cookie, int ifindex) override {
+    return Step("AttachGuard", [&] { guards[cookie] = ifindex; });
+  }
+  // A step only where there is one: else nothing happens.
+  base::Status DetachGuard(uint64_t cookie) override {
+    {
+      base::MutexLock lock(&mutex_);
+      if (!guards.contains(cookie)) return base::OkStatus();
+    }
+    return Step("DetachGuard", [&] { guards.erase(cookie); });
+  }
   base::Status SetProbePorts(
       uint64_t cookie, const std::vector<base::Endpoint>& ports) override {
     return Step("SetProbePorts", [&] { probe_ports[cookie] = ports; });
@@ -62,6 +73,7 @@ class FakeHooks : public kernel::Hooks {
       lookups.erase(cookie);
       connects.erase(cookie);
       probes.erase(cookie);
+      guards.erase(cookie);
       probe_ports.erase(cookie);
       forgotten.insert(cookie);
     });
@@ -123,6 +135,7 @@ class FakeHooks : public kernel::Hooks {
   std::map<std::pair<uint64_t, kernel::Slot>, int> slots;
   std::map<uint64_t, std::string> connects;
   std::map<uint64_t, std::pair<int, bool>> probes;  // ifindex, closed
+  std::map<uint64_t, int> guards;                   // ifindex
   std::map<uint64_t, std::vector<base::Endpoint>> probe_ports;
   std::map<std::pair<uint64_t, base::Endpoint>, base::Endpoint> flows;
   std::vector<uint64_t> known;

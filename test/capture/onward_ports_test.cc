@@ -2,8 +2,12 @@
 #include "capture/onward_ports.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <memory>
 #include <set>
 #include <thread>
 #include <vector>
@@ -127,6 +131,32 @@ TEST(OnwardPortsTest, ThreadsGetDifferentPortsAndCountsAddUp) {
   for (uint16_t port = 50'000; port < 50'016; ++port) {
     EXPECT_FALSE(ports.MayBeCaptured({Client(2), port}));
   }
+}
+
+size_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<size_t>(getpagesize());
+}
+
+TEST(OnwardPortsTest, AnIdlePodTakesNoMemoryWhateverTheHeapHasSeen) {
+  constexpr size_t kFilter = 65'536 * 2;
+  constexpr size_t kPods = 200;
+  // A heap that was grown by such blocks hands them out again as they are.
+  std::vector<std::unique_ptr<char[]>> before;
+  for (size_t i = 0; i < kPods; ++i) {
+    before.push_back(std::make_unique_for_overwrite<char[]>(kFilter));
+    std::memset(before.back().get(), 1, kFilter);
+  }
+  before.clear();
+  const size_t start = ResidentBytes();
+  std::vector<std::unique_ptr<OnwardPorts>> pods;
+  for (size_t i = 0; i < kPods; ++i) {
+    pods.push_back(std::make_unique<OnwardPorts>());
+    EXPECT_FALSE(pods.back()->MayBeCaptured({Client(1), 40'000}));
+  }
+  EXPECT_LT(ResidentBytes(), start + kPods * kFilter / 4);
 }
 
 }  // namespace

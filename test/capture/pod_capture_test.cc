@@ -111,6 +111,62 @@ TEST_F(PodCaptureTest, WithoutProbeHookThePodIsEnrolledWithANote) {
   EXPECT_EQ(capture_->Notes(), "");
 }
 
+TEST_F(PodCaptureTest, GuardsWhoMustSpeakMutualTls) {
+  workload_.requires_mtls = true;
+  ASSERT_TRUE(Enrol().ok());
+  const uint64_t cookie = pod_.netns().cookie();
+  EXPECT_EQ(hooks_->guards[cookie], hooks_->probes[cookie].first);
+  // Before the pod is captured: closed, not open.
+  const std::vector<std::string> steps = Steps();
+  EXPECT_THAT(std::vector(steps.end() - 2, steps.end()),
+              ElementsAre("AttachGuard", "EnableConnect"));
+  ASSERT_TRUE(capture_->Update(workload_, *snapshot_).ok());
+  EXPECT_THAT(Steps(), IsEmpty());
+  workload_.requires_mtls = false;
+  ASSERT_TRUE(capture_->Update(workload_, *snapshot_).ok());
+  EXPECT_THAT(Steps(), ElementsAre("DetachGuard"));
+  workload_.requires_mtls = true;
+  ASSERT_TRUE(capture_->Update(workload_, *snapshot_).ok());
+  EXPECT_THAT(Steps(), ElementsAre("AttachGuard"));
+  capture_->Drain([] {});
+  EXPECT_THAT(Steps(),
+              ElementsAre("DisableConnect", "DetachGuard", "DetachLookup"));
+}
+
+TEST_F(PodCaptureTest, SealedAndGuarded) {
+  workload_.requires_mtls = true;
+  ASSERT_TRUE(capture_->Seal(workload_, *snapshot_).ok());
+  EXPECT_TRUE(hooks_->guards.contains(pod_.netns().cookie()));
+  capture_->Undo();
+  EXPECT_TRUE(hooks_->guards.empty());
+}
+
+TEST_F(PodCaptureTest, AGuardOfAFormerAgentComesOff) {
+  hooks_->guards[pod_.netns().cookie()] = 1;
+  ASSERT_TRUE(Enrol().ok());
+  EXPECT_TRUE(hooks_->guards.empty());
+}
+
+TEST_F(PodCaptureTest, AMissingGuardIsAFailure) {
+  workload_.requires_mtls = true;
+  hooks_->Fail("AttachGuard");
+  EXPECT_THAT(std::string(Enrol().message()), HasSubstr("AttachGuard"));
+  EXPECT_TRUE(capture_->enrolled());
+  EXPECT_EQ(hooks_->connects.size(), 1u);
+  hooks_->Fail("AttachGuard", false);
+  EXPECT_TRUE(capture_->Update(workload_, *snapshot_).ok());
+  // Nor is there one where the host's end is not found.
+  TestPod other(netns_, {.number = 5});
+  PodCapture capture(node_, "other", other.ptr());
+  model::Workload lost = WorkloadOf(other, "other");
+  lost.requires_mtls = true;
+  hooks_->Fail("AttachProbe");
+  const base::Status status = capture.Enrol(lost, *snapshot_);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("must speak mutual TLS are not held"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("AttachProbe"));
+}
+
 TEST_F(PodCaptureTest, SealClosesInAndOutButNotToProbes) {
   const base::Fd listener = pod_.Listen(At("0.0.0.0:80"));
   TestPod other(netns_, {.number = 3});

@@ -22,6 +22,9 @@ class FakeEnvironment {
 
   // What the agent answers to a command; without an entry no agent runs.
   std::map<std::string, base::StatusOr<base::Json>> answers;
+  // What it streams, whatever is asked, and how that ends.
+  std::vector<base::Json> lines;
+  base::Status follow_status = base::OkStatus();
   // The last question: run directory, command, arguments.
   std::string asked_run_dir;
   std::string asked_command;

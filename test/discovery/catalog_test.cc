@@ -190,13 +190,17 @@ TEST_F(CatalogTest, EndpointsFollowFromSelectorAndReadiness) {
             services[0].get());
 }
 
-TEST_F(CatalogTest, HeadlessServicesKnowTheirUnreadyEndpoints) {
+TEST_F(CatalogTest, ServicesKnowTheirUnreadyEndpoints) {
   const std::string pods =
       Pod("n", "a1", "10.0.0.1",
           "  conditions: [{type: Ready, status: 'False'}]\n");
   const auto snapshot = Put("x.yaml", pods + Service("svc", "10.96.0.1", "80") +
                                           Service("zero", "None", "80"));
-  EXPECT_THAT(snapshot->services[0]->ports[0].unready, IsEmpty());
+  ASSERT_EQ(snapshot->services[0]->ports[0].unready.size(), 1u);
+  EXPECT_THAT(Ready(*snapshot->services[0]), IsEmpty());
+  // What its ports declare holds before the pod is ready.
+  EXPECT_EQ(snapshot->FindServed(*snapshot->workloads[0], 80).service,
+            snapshot->services[0].get());
   ASSERT_EQ(snapshot->services[1]->ports[0].unready.size(), 1u);
   const auto found = snapshot->headless_by_endpoint.find(
       *base::Endpoint::Parse("10.0.0.1:80"));

@@ -28,6 +28,7 @@ class End final : public StreamUser {
     if (to_send.empty()) {
       return {finish ? Pulled::Kind::kEnd : Pulled::Kind::kLater, 0};
     }
+    largest_room = std::max(largest_room, room.size());
     const size_t count = std::min(room.size(), to_send.size());
     std::memcpy(room.data(), to_send.data(), count);
     to_send.erase(0, count);
@@ -42,6 +43,7 @@ class End final : public StreamUser {
   bool ended = false;
   std::optional<uint32_t> closed;
   size_t largest_pull = 0;
+  size_t largest_room = 0;
 };
 
 // One side of a connection in memory.
@@ -187,6 +189,20 @@ TEST_F(SessionTest, DataGoesInFramesAsLargeAsTheRoom) {
   Run();
   EXPECT_EQ(server.ends[id]->received.size(), 200'000u);
   EXPECT_EQ(end.largest_pull, client.scratch.size() - Session::kFrameHeader);
+}
+
+// nghttp2 allocates what is asked for, in every session.
+TEST_F(SessionTest, SmallMessagesAreNotAskedForInLargeRooms) {
+  End end;
+  const int32_t id = Open(&end);
+  Run();
+  for (int i = 0; i < 3; ++i) {
+    end.to_send = std::string(16'383, 'x');
+    client.session->Resume(id);
+    Run();
+  }
+  EXPECT_EQ(server.ends[id]->received.size(), 3 * 16'383u);
+  EXPECT_EQ(end.largest_room, 16'384u);
 }
 
 TEST_F(SessionTest, WindowHoldsTheSenderUntilBytesAreConsumed) {

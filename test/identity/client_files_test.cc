@@ -181,6 +181,17 @@ TEST_F(ClientFilesTest, ManyPodsAreOneProblem) {
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("pod ns/a and 2 more: ")));
 }
 
+TEST_F(ClientFilesTest, APodThatMountsNothingIsAmissOnlyOnceItConnects) {
+  AddPod("b")->proxy_mounts = std::vector<model::ProxyMount>();
+  AddPod("c")->proxy_mounts = std::vector<model::ProxyMount>();
+  EXPECT_NE(Read(0).material, nullptr);
+  EXPECT_EQ(Read(1).material, nullptr);
+  EXPECT_THAT(Read(1).error, HasSubstr("no volume of pod ns/b"));
+  EXPECT_THAT(Problems(), ElementsAre(::testing::AllOf(
+                              HasSubstr("pod ns/b and 1 more: mounts no files"),
+                              ::testing::Not(HasSubstr("[closes]")))));
+}
+
 TEST_F(ClientFilesTest, ACredentialNameIsASecretOfThePodsNamespace) {
   rule_->tls.emplace().mode = ClientTls::Mode::kMutual;
   rule_->tls->credential_name = "s";

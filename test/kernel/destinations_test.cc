@@ -61,6 +61,25 @@ TEST_F(DestinationsTest, WritesAddressesAndPorts) {
   EXPECT_EQ(map_.Keys().size(), 3u);
 }
 
+TEST_F(DestinationsTest, WritesWhatIsOfTheMesh) {
+  Destination pod, service;
+  pod.address = Ip("10.0.0.1");
+  service.address = Ip("10.96.0.1");
+  service.action = Action::kRefuse;
+  service.ports = {{80, Action::kCapture}};
+  pod.of_mesh = service.of_mesh = true;
+  ASSERT_TRUE(hooks_->SetDestinations({pod, service}).ok());
+  const auto bits = [](uint32_t all) { return all; };
+  EXPECT_EQ(Written({Ip("10.0.0.1"), 0}),
+            bits(NODEWARD_CAPTURE | NODEWARD_OF_MESH));
+  EXPECT_EQ(Written({Ip("10.96.0.1"), 0}),
+            bits(NODEWARD_REFUSE | NODEWARD_LOOK_AT_PORT | NODEWARD_OF_MESH));
+  EXPECT_EQ(Written(At("10.96.0.1:80")), bits(NODEWARD_CAPTURE));
+  pod.of_mesh = false;
+  ASSERT_TRUE(hooks_->SetDestinations({pod}).ok());
+  EXPECT_EQ(Written({Ip("10.0.0.1"), 0}), bits(NODEWARD_CAPTURE));
+}
+
 TEST_F(DestinationsTest, BringsTheMapInLine) {
   ASSERT_TRUE(
       hooks_

@@ -117,6 +117,9 @@ INSTANTIATE_TEST_SUITE_P(Hooks, VethTest, ::testing::Bool(),
 TEST(VethNameTest, InterfaceOfAName) {
   EXPECT_EQ(VethHook::InterfaceOf("12"), 12);
   EXPECT_EQ(VethHook::InterfaceOf("12-clsact"), 12);
+  EXPECT_EQ(VethHook::InterfaceOf("12-clsact-ingress"), 12);
+  EXPECT_EQ(VethHook::WayOf("12-clsact"), VethHook::Way::kToPod);
+  EXPECT_EQ(VethHook::WayOf("12-clsact-ingress"), VethHook::Way::kFromPod);
   EXPECT_EQ(VethHook::InterfaceOf("12-other"), 0);
   EXPECT_EQ(VethHook::InterfaceOf("lo"), 0);
   EXPECT_EQ(VethHook::InterfaceOf(""), 0);

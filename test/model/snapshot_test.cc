@@ -108,6 +108,30 @@ TEST(SnapshotTest, FindsWhatServesAPort) {
   EXPECT_EQ(snapshot.TraitsOf(*pod, 1), PortTraits());
 }
 
+TEST(SnapshotTest, WhereAPodIsReadyDeclaresBeforeWhereItIsNot) {
+  Snapshot snapshot;
+  auto pod = std::make_shared<Workload>();
+  pod->uid = pod->name = "a";
+  pod->ips = {*base::IpAddress::Parse("10.0.0.1")};
+  snapshot.workloads = {pod};
+  const auto serve = [&](const char* name, Protocol protocol, bool ready) {
+    auto service = std::make_shared<Service>();
+    service->name = name;
+    ServicePort port;
+    port.protocol = protocol;
+    (ready ? port.ready : port.unready).push_back({{pod->ips[0], 80}, pod});
+    service->ports.push_back(std::move(port));
+    snapshot.services.push_back(service);
+  };
+  serve("not", Protocol::kTcp, false);
+  snapshot.Finish();
+  EXPECT_EQ(snapshot.TraitsOf(*pod, 80).protocol, Protocol::kTcp);
+  serve("ready", Protocol::kHttp, true);
+  snapshot.Finish();
+  EXPECT_EQ(snapshot.TraitsOf(*pod, 80).protocol, Protocol::kHttp);
+  EXPECT_EQ(snapshot.FindServed(*pod, 80).service->name, "ready");
+}
+
 TEST(SnapshotTest, OrdersPoliciesByAgeThenNameThenNamespace) {
   Snapshot snapshot;
   const auto policy = [](const char* name, const char* ns, int64_t created) {

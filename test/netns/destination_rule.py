@@ -70,7 +70,11 @@ def ask(lab, address=None, port=27017, text=b"hello"):
     bytes reached the server, which reads as many as a record's header has and
     then closes; REFUSED if the agent has reset it."""
     got = b""
-    with lab.client.connect(address or lab.mongo.ip4, port) as one:
+    try:
+        one = lab.client.connect(address or lab.mongo.ip4, port)
+    except ConnectionResetError:  # the reset may be quicker than connect()
+        return REFUSED
+    with one:
         try:
             one.sendall(text)
             while not got.endswith(text):

@@ -73,8 +73,12 @@ def soak(s):
     for number in (1, 2):
         held, gone = rotate(s, lab, authority, listener, held, number)
     authority.move(authority.root)
-    s.check("the issuer has moved", len(set(re.findall(
-        r"issuer in use .*serial=(\w+)", authority.process.output()))), 5)
+    # New roots beside an issuer that stays are told in such a line, too: the
+    # first issuer's is there if the CA looked between the two.
+    moves = set(re.findall(r"issuer in use .*serial=(\w+)",
+                           authority.process.output()))
+    s.that(f"the issuer has moved five times ({len(moves)} told of)",
+           len(moves) in (5, 6))
     time.sleep(REST)
     dark, light = outage(s, lab, authority, traffic)
     await_that("traffic flows again", lambda: all(

@@ -88,17 +88,79 @@ TEST(AccessLogTest, ABatchIsWrittenAtOnceAndOnlyOnce) {
   std::vector<std::string> written;
   AccessLog log(base::LogFormat::kText,
                 [&](std::string_view text) { written.emplace_back(text); });
-  log.Flush();
+  log.Flush(kNow);
   EXPECT_TRUE(written.empty());
   log.Add(ServiceFlow(), kNow);
   log.Add(ServiceFlow(), kNow);
   EXPECT_TRUE(written.empty());
-  log.Flush();
-  log.Flush();
+  log.Flush(kNow);
+  log.Flush(kNow);
   ASSERT_EQ(written.size(), 1u);
   const std::string line =
       AccessLine(ServiceFlow(), kNow, base::LogFormat::kText) + "\n";
   EXPECT_EQ(written[0], line + line);
+}
+
+// How many of `text`'s lines hold `part`.
+size_t LinesWith(const std::string& text, std::string_view part) {
+  size_t count = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at)
+    ++count;
+  return count;
+}
+
+TEST(AccessLogTest, AFloodOfRefusalsIsOneLineASecond) {
+  std::string written;
+  AccessLog log(base::LogFormat::kText,
+                [&](std::string_view text) { written += text; });
+  constexpr uint64_t kMost = AccessLog::kRefusalsPerSecond;
+  Flow denied = ServiceFlow(), plaintext = ServiceFlow();
+  denied.outcome = Outcome::kDeniedRequest;
+  plaintext.outcome = Outcome::kDeniedPlaintext;
+  for (uint64_t i = 0; i < kMost + 7; ++i) log.Add(denied, kNow);
+  // Others go by themselves, and what is allowed is not counted at all.
+  log.Add(plaintext, kNow);
+  for (uint64_t i = 0; i < kMost + 1; ++i) log.Add(ServiceFlow(), kNow);
+  EXPECT_TRUE(log.Flush(kNow));
+  EXPECT_EQ(LinesWith(written, "outcome=denied_request policy"), kMost);
+  EXPECT_EQ(LinesWith(written, "outcome=denied_plaintext policy"), 1u);
+  EXPECT_EQ(LinesWith(written, "verdict=allowed"), kMost + 1);
+  EXPECT_EQ(LinesWith(written, "access_left_out"), 0u);
+  const absl::Time later = kNow + absl::Seconds(1);
+  written.clear();
+  EXPECT_FALSE(log.Flush(later));
+  EXPECT_EQ(written,
+            "2023-11-14T22:13:21.123Z info access_left_out "
+            "outcome=denied_request lines=7\n");
+  written.clear();
+  log.Add(denied, later);
+  EXPECT_FALSE(log.Flush(later));
+  EXPECT_EQ(LinesWith(written, "outcome=denied_request policy"), 1u);
+}
+
+TEST(AccessLogTest, WhatWasLeftOutIsToldByTheNextAndAtTheEnd) {
+  std::string written;
+  AccessLog log(base::LogFormat::kJson,
+                [&](std::string_view text) { written += text; });
+  Flow denied = ServiceFlow();
+  denied.outcome = Outcome::kDeniedRequest;
+  for (uint64_t i = 0; i < AccessLog::kRefusalsPerSecond + 3; ++i)
+    log.Add(denied, kNow);
+  log.Flush(kNow);
+  written.clear();
+  // The clock was set back.
+  log.Add(denied, kNow - absl::Hours(1));
+  log.Flush(kNow - absl::Hours(1));
+  const auto line = base::ParseJson(written.substr(0, written.find('\n')));
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(base::GetString(*line, "message"), "access_left_out");
+  EXPECT_EQ(base::GetString(*line, "outcome"), "denied_request");
+  EXPECT_EQ(base::GetInt(*line, "lines"), 3);
+  for (uint64_t i = 0; i < AccessLog::kRefusalsPerSecond; ++i)
+    log.Add(denied, kNow - absl::Hours(1));
+  written.clear();
+  EXPECT_FALSE(log.Flush(kNow - absl::Hours(1), true));
+  EXPECT_EQ(LinesWith(written, "access_left_out"), 1u);
 }
 
 TEST(AccessLogTest, LinesAreOfLevelInfo) {
@@ -108,7 +170,7 @@ TEST(AccessLogTest, LinesAreOfLevelInfo) {
   base::ConfigureLog(base::LogLevel::kWarn, base::LogFormat::kText);
   log.Add(ServiceFlow(), kNow);
   base::ConfigureLog(base::LogLevel::kInfo, base::LogFormat::kText);
-  log.Flush();
+  log.Flush(kNow);
   EXPECT_EQ(written, "");
 }
 

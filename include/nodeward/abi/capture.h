@@ -56,6 +56,12 @@ NODEWARD_STATIC_ASSERT(sizeof(struct nodeward_destination_key) == 24, "key");
 #define NODEWARD_CAPTURE 1      /* to the agent */
 #define NODEWARD_REFUSE 2       /* ECONNREFUSED from connect() */
 #define NODEWARD_LOOK_AT_PORT 4 /* flag beside one of the above */
+/*
+ * Flag of an address, beside one of the above: of the mesh, so that plaintext
+ * to it may be forbidden. With NODEWARD_REFUSE nobody is spoken to there: it is
+ * a Service's, or that of a pod that has ended.
+ */
+#define NODEWARD_OF_MESH 8
 struct nodeward_destination {
   __u32 action;
 };
@@ -158,6 +164,8 @@ enum nodeward_counter {
   NODEWARD_COUNT_PROBE_CLOSED,     /* backstop dropped a SYN */
   NODEWARD_COUNT_PROBE_MALFORMED,  /* headers nobody can follow: dropped */
   NODEWARD_COUNT_PROBE_EVENT_LOST, /* exempted, but the agent was not told */
+  NODEWARD_COUNT_GUARD_REFUSED,    /* plaintext from a pod to the mesh */
+  NODEWARD_COUNT_GUARD_MALFORMED,  /* headers nobody can follow: dropped */
   NODEWARD_COUNT_MAX
 };
 
