@@ -6,9 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void end(int number) {
-  _exit(128 + number);
-}
+static void end(int number) { _exit(128 + number); }
 
 static void reap(int number) {
   (void)number;
