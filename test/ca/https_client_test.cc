@@ -140,8 +140,7 @@ TEST_F(HttpsClientTest, PatchesByMergingAndPostsAfterwards) {
   const auto answer = client.Patch("/c", R"({"a":null})");
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->status, 200);
-  EXPECT_EQ(answer->body,
-            "PATCH /c application/merge-patch+json {\"a\":null}");
+  EXPECT_EQ(answer->body, "PATCH /c application/merge-patch+json {\"a\":null}");
   EXPECT_EQ(client.Post("/a", "{}")->status, 201);
   EXPECT_EQ(client.Get("/b")->body, "Bearer first got /b");
 }

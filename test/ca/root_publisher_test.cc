@@ -64,8 +64,9 @@ TEST_F(RootPublisherTest, WritesWhatIsSetAndNothingBefore) {
     publisher.Set("two\n");
     ASSERT_TRUE(Await([&] { return publisher.published(); }));
   }
-  EXPECT_THAT(paths_, ElementsAre("/api/v1/namespaces/system/configmaps/roots",
-                                  "/api/v1/namespaces/system/configmaps/roots"));
+  EXPECT_THAT(paths_,
+              ElementsAre("/api/v1/namespaces/system/configmaps/roots",
+                          "/api/v1/namespaces/system/configmaps/roots"));
   EXPECT_THAT(bodies_, ElementsAre(R"({"data":{"root-cert.pem":"one\n"}})",
                                    R"({"data":{"root-cert.pem":"two\n"}})"));
 }
