@@ -100,7 +100,7 @@ class Kubernetes final : public Source {
   std::map<std::string, bool> enrolled_;
   std::function<void()> removed_;
   absl::Time remove_until_;
-  std::string logged_;  // the problems that the log has
+  std::string logged_;  // the problem that the log had last
 };
 
 std::vector<model::Problem> Kubernetes::problems() const {
@@ -162,16 +162,15 @@ void Kubernetes::Tick() {
 }
 
 void Kubernetes::LogProblems() {
-  std::string text;
-  for (const model::Problem& problem : problems()) {
-    base::StrAppend(&text, text.empty() ? "" : "\n", problem.ToString());
-  }
+  // status has them all; for the log the first will do.
+  const auto all = problems();
+  const std::string text = all.empty() ? "" : all.front().ToString();
   if (text == logged_) return;
   if (text.empty()) {
     base::LogInfo("the Kubernetes API is followed again", {});
   } else {
     base::LogWarn("the Kubernetes API is not followed as it should be",
-                  {{"problems", text}});
+                  {{"problem", text}, {"problems", base::StrCat(all.size())}});
   }
   logged_ = std::move(text);
 }

@@ -116,6 +116,55 @@ TEST_F(ConfigTest, MistakesInTrustAndCa) {
               HasSubstr("our own trust domain"));
 }
 
+TEST_F(ConfigTest, KubernetesAsSource) {
+  const auto plain = Load("node: node-a\n");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_FALSE(plain->kubernetes);
+  const auto config = Load(
+      "node: node-a\n"
+      "source:\n"
+      "  kind: kubernetes\n"
+      "  kubernetes: {api: 'https://10.89.0.1:6443/', ca: /ca, token: /t,\n"
+      "               daemonset: sys/agent}\n"
+      "  cri: unix:///run/crio/crio.sock\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->kubernetes);
+  EXPECT_EQ(config->kubernetes_api, "https://10.89.0.1:6443");
+  EXPECT_EQ(config->kubernetes_ca, "/ca");
+  EXPECT_EQ(config->kubernetes_token, "/t");
+  EXPECT_EQ(config->kubernetes_daemonset, "sys/agent");
+  EXPECT_EQ(config->cri, "unix:///run/crio/crio.sock");
+}
+
+TEST_F(ConfigTest, KubernetesAsAPodFindsIt) {
+  setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1);
+  setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+  const auto config = Load("source: {kind: kubernetes}\n");
+  unsetenv("KUBERNETES_SERVICE_HOST");
+  unsetenv("KUBERNETES_SERVICE_PORT");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->kubernetes_api, "https://10.96.0.1:443");
+  EXPECT_EQ(config->kubernetes_token,
+            "/var/run/secrets/kubernetes.io/serviceaccount/token");
+  EXPECT_EQ(config->kubernetes_ca,
+            "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
+  EXPECT_EQ(config->cri, "unix:///run/containerd/containerd.sock");
+  EXPECT_EQ(config->kubernetes_daemonset, "");
+}
+
+TEST_F(ConfigTest, MistakesInKubernetes) {
+  EXPECT_THAT(Mistakes("source: {kind: etcd}\n"),
+              HasSubstr("manifests or kubernetes"));
+  EXPECT_THAT(Mistakes("source: {kind: kubernetes}\n"),
+              HasSubstr("needed outside of a pod"));
+  EXPECT_THAT(Mistakes("source: {kubernetes: {api: 'http://x'}}\n"),
+              HasSubstr("https://HOST:PORT"));
+  EXPECT_THAT(Mistakes("source: {kubernetes: {daemonset: agent}}\n"),
+              HasSubstr("NAMESPACE/NAME"));
+  EXPECT_THAT(Mistakes("source: {cri: /run/x.sock}\n"),
+              HasSubstr("unix:///PATH"));
+}
+
 TEST_F(ConfigTest, NodeDefaultsToTheHostName) {
   char host[256] = {};
   ASSERT_EQ(gethostname(host, sizeof(host) - 1), 0);

@@ -387,5 +387,16 @@ TEST_F(CatalogTest, TenThousandPodsAreShared) {
   }
 }
 
+TEST_F(CatalogTest, RetainLooksAtFilesOfOnePrefix) {
+  for (const char* file : {"a1", "b1", "b2", "c1"}) {
+    catalog_.Put(file, {});
+  }
+  catalog_.Retain("b", [](const std::string& file) { return file == "b2"; });
+  EXPECT_NE(catalog_.Find("a1"), nullptr);
+  EXPECT_EQ(catalog_.Find("b1"), nullptr);
+  EXPECT_NE(catalog_.Find("b2"), nullptr);
+  EXPECT_NE(catalog_.Find("c1"), nullptr);
+}
+
 }  // namespace
 }  // namespace nodeward::discovery

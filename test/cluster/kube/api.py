@@ -32,6 +32,12 @@ class Api:
         self._context = ssl.create_default_context(cafile=roots)
         self._context.load_cert_chain(certificate, key)
 
+    def connect(self):
+        connection = http.client.HTTPSConnection(
+            self._host, self._port, context=self._context, timeout=30)
+        connection.connect()
+        return connection
+
     def ask(self, method, path, body=None,
             kind="application/json", timeout=30):
         """(status, text), whatever they are."""

@@ -125,11 +125,11 @@ class Lab:
             self.api.create(of("ServiceAccount", name, namespace))
 
     def object_of(self, full_name, node, ips, labels=None, annotations=None,
-                  ports=None):
+                  ports=None, account=None):
         namespace, name = full_name.split("/")
-        self.account(namespace, name)
+        self.account(namespace, account or name)
         made = of("Pod", name, namespace, spec={
-            "serviceAccountName": name, "nodeName": node,
+            "serviceAccountName": account or name, "nodeName": node,
             "containers": [{
                 "name": "app", "image": "example.org/app:1",
                 "ports": [{"name": key, "containerPort": port}
@@ -148,9 +148,30 @@ class Lab:
         pod.object = self.api.create(self.object_of(
             full_name, node, [pod.ip4, pod.ip6], **options))
         pod.uid = pod.object["metadata"]["uid"]
-        if sandbox:
-            self.tell_sandboxes(node)
+        pod.told = sandbox
+        self.tell_sandboxes(node)
         return pod
+
+    def create_all(self, pods):
+        """Many, with their status, over one connection."""
+        connection = None
+        with entered(self.cluster.nodes["node-a"].netns):
+            connection = self.api.connect()
+        for made in pods:
+            path = self.api.path_of(made)
+            name = made["metadata"]["name"]
+            for method, where, body, kind in (
+                    ("POST", path, made, "application/json"),
+                    ("PATCH", f"{path}/{name}/status",
+                     {"status": made["status"]},
+                     "application/merge-patch+json")):
+                connection.request(method, where, json.dumps(body),
+                                   {"Content-Type": kind})
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.status >= 300:
+                    raise RuntimeError(f"{where}: {text}")
+        connection.close()
 
     def delete(self, pod):
         self.api.delete(pod.object)
@@ -166,7 +187,7 @@ class Lab:
         all_of_them = {pod.uid: {"netns": f"/run/netns/{pod.netns}",
                                  "ips": [pod.ip4, pod.ip6]}
                        for pod in self.cluster.pods.values()
-                       if pod.node is node}
+                       if pod.node is node and pod.told}
         path = f"{node.folder}/sandboxes.json"
         with open(path + ".new", "w", encoding="utf-8") as file:
             json.dump(all_of_them | (changes or {}), file)

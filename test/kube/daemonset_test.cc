@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kube/daemonset.h"
+
+#include <gmock/gmock.h>
+
+#include "kube/api_fixture.h"
+
+namespace nodeward::kube {
+namespace {
+
+constexpr char kRequest[] = "GET /apis/apps/v1/namespaces/sys/daemonsets/agent";
+constexpr char kGone[] = R"({"kind":"Status","reason":"NotFound"})";
+
+class DaemonSetTest : public ApiTest {
+ protected:
+  bool IsDeleted(const std::string& name = "sys/agent") {
+    std::unique_ptr<DaemonSet> set;
+    std::promise<bool> answer;
+    loop_.Do([&] {
+      set = std::make_unique<DaemonSet>(loop_.loop(), client_.get(), name);
+      set->IsDeleted([&](bool deleted) { answer.set_value(deleted); });
+    });
+    const bool deleted = answer.get_future().get();
+    loop_.Do([&] { set.reset(); });
+    return deleted;
+  }
+  size_t Asked() {
+    const std::string requests = Requests();
+    return static_cast<size_t>(
+        std::count(requests.begin(), requests.end(), '\n'));
+  }
+};
+
+TEST_F(DaemonSetTest, GoneTwiceIsDeleted) {
+  Set(kRequest, 404, kGone);
+  EXPECT_TRUE(IsDeleted());
+  EXPECT_EQ(Asked(), 2);
+}
+
+TEST_F(DaemonSetTest, OnItsWayTwiceIsDeleted) {
+  Set(kRequest, 200,
+      R"({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}})");
+  EXPECT_TRUE(IsDeleted());
+}
+
+TEST_F(DaemonSetTest, WhateverElseIsAnsweredItStands) {
+  Set(kRequest, 200, R"({"metadata":{"name":"agent"}})");
+  EXPECT_FALSE(IsDeleted());
+  EXPECT_EQ(Asked(), 1);
+  for (const int status : {401, 403, 500, 503}) {
+    Set(kRequest, status, kGone);
+    EXPECT_FALSE(IsDeleted()) << status;
+  }
+  // Not the API server's own word.
+  Set(kRequest, 404, "404 page not found");
+  EXPECT_FALSE(IsDeleted());
+}
+
+TEST_F(DaemonSetTest, ItMustBeKnown) {
+  Set(kRequest, 404, kGone);
+  EXPECT_FALSE(IsDeleted(""));
+  EXPECT_EQ(Asked(), 0);
+}
+
+TEST_F(DaemonSetTest, NoAnswerIsNoAnswer) {
+  StopServer(SIGKILL);
+  EXPECT_FALSE(IsDeleted());
+  unlink((folder_ / "port").c_str());
+  StartServer();
+}
+
+}  // namespace
+}  // namespace nodeward::kube

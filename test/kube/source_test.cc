@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kube/source.h"
+
+#include <gmock/gmock.h>
+
+#include "kube/api_fixture.h"
+
+namespace nodeward::kube {
+namespace {
+
+using testing::HasSubstr;
+
+class FakeSandboxes : public cri::SandboxSource {
+ public:
+  void Start(std::function<void(const cri::Sandboxes&)>) override {}
+  void Expect(std::set<std::string>) override {}
+  std::string problem() const override { return why; }
+  std::string why;
+};
+
+constexpr char kAll[] =
+    R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5",)"
+    R"("annotations":{"k8s.io/initial-events-end":"true"}}}})"
+    "\n...\n";
+
+class SourceTest : public ApiTest {
+ protected:
+  void SetUp() override {
+    ApiTest::SetUp();
+    for (const char* path :
+         {"/api/v1/pods", "/api/v1/services",
+          "/apis/discovery.k8s.io/v1/endpointslices",
+          "/apis/security.istio.io/v1/peerauthentications",
+          "/apis/security.istio.io/v1/authorizationpolicies"}) {
+      Set(base::StrCat("GET ", path), 200, kAll);
+    }
+  }
+  void Follow() {
+    Options options;
+    options.node = "node-a";
+    options.api.server = url_;
+    options.api.ca = folder_ / "roots";
+    options.api.token = folder_ / "token";
+    options.daemonset = "sys/agent";
+    loop_.Do([&] {
+      auto sandboxes = std::make_unique<FakeSandboxes>();
+      sandboxes_ = sandboxes.get();
+      source_ =
+          FollowKubernetes(loop_.loop(), options, std::move(sandboxes)).value();
+      ASSERT_TRUE(source_
+                      ->Start([this](const model::SnapshotPtr& snapshot) {
+                        latest_ = snapshot;
+                      })
+                      .ok());
+    });
+  }
+  void TearDown() override {
+    loop_.Do([&] { source_.reset(); });
+    ApiTest::TearDown();
+  }
+  std::string Problems() {
+    std::string text;
+    loop_.Do([&] {
+      for (const auto& problem : source_->problems()) {
+        text += problem.ToString() + "\n";
+      }
+    });
+    return text;
+  }
+
+  FakeSandboxes* sandboxes_ = nullptr;
+  std::unique_ptr<Source> source_;
+  model::SnapshotPtr latest_;  // of the loop's thread
+};
+
+TEST_F(SourceTest, NothingIsKnownUntilEverythingIs) {
+  Set("GET /api/v1/namespaces", 403, R"({"message":"forbidden"})");
+  Follow();
+  Await([&] {
+    const std::string problems = Problems();
+    return problems.find("forbidden") != std::string::npos &&
+           problems.find("endpointslices") == std::string::npos;
+  });
+  EXPECT_THAT(Problems(),
+              HasSubstr("Kubernetes API: follow /api/v1/namespaces: the API "
+                        "server answers 403: forbidden\n"));
+  loop_.Do([&] { EXPECT_EQ(latest_, nullptr); });
+  Set("GET /api/v1/namespaces", 200, kAll);
+  AwaitOnLoop([&] { return latest_ != nullptr; });
+  Await([&] { return Problems().empty(); });
+}
+
+TEST_F(SourceTest, TellsWhatTheRuntimeLacks) {
+  Set("GET /api/v1/namespaces", 200, kAll);
+  Follow();
+  AwaitOnLoop([&] { return latest_ != nullptr; });
+  loop_.Do([&] { sandboxes_->why = "container runtime: gone"; });
+  EXPECT_EQ(Problems(), "container runtime: gone\n");
+}
+
+TEST_F(SourceTest, AsksForItsDaemonSet) {
+  Set("GET /apis/apps/v1/namespaces/sys/daemonsets/agent", 404,
+      R"({"kind":"Status","reason":"NotFound"})");
+  Follow();
+  std::promise<bool> answer;
+  loop_.Do([&] {
+    source_->IsUninstalled([&](bool yes) { answer.set_value(yes); });
+  });
+  EXPECT_TRUE(answer.get_future().get());
+  std::promise<void> removed;
+  loop_.Do([&] { source_->RemoveMarks([&] { removed.set_value(); }); });
+  removed.get_future().wait();
+}
+
+}  // namespace
+}  // namespace nodeward::kube
