@@ -13,7 +13,7 @@ namespace {
 constexpr int kTimes = 2;
 constexpr absl::Duration kApart = absl::Milliseconds(500);
 // SIGTERM leaves half a minute for everything.
-constexpr absl::Duration kDeadline = absl::Seconds(3);
+constexpr absl::Duration kDeadline = absl::Seconds(5);
 
 std::string TargetOf(const std::string& name) {
   const size_t slash = name.find('/');

@@ -21,7 +21,6 @@ class DaemonSet final : private ObjectSink {
   // `name` is "NAMESPACE/NAME"; empty: not known, and so never deleted. `loop`
   // and `client` outlive this.
   DaemonSet(io::Loop& loop, HttpClient* client, std::string name);
-
   ~DaemonSet() override;
 
   // From now on; `random` gives 0 to 1.

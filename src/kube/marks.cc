@@ -11,8 +11,8 @@
 
 namespace nodeward::kube {
 
-Marks::Marks(io::Loop& loop, HttpClient* client, std::function<double()> random)
-    : loop_(loop), client_(client), random_(std::move(random)) {}
+Marks::Marks(HttpClient* client, std::function<double()> random)
+    : client_(client), random_(std::move(random)) {}
 
 void Marks::Update(const std::map<std::string, Mirror::OwnPod>& pods,
                    const std::map<std::string, bool>& wanted) {

@@ -3,11 +3,11 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
 #include "absl/time/time.h"
-#include "io/loop.h"
 #include "kube/back_off.h"
 #include "kube/http_client.h"
 #include "kube/mirror.h"
@@ -18,8 +18,8 @@ namespace nodeward::kube {
 // Takes nothing away that it, or an agent of ours before it, has not put there.
 class Marks {
  public:
-  // `client` and `loop` outlive this; `random` gives 0 to 1.
-  Marks(io::Loop& loop, HttpClient* client, std::function<double()> random);
+  // `client` outlives this; `random` gives 0 to 1.
+  Marks(HttpClient* client, std::function<double()> random);
 
   // Brings the marks in line with `wanted` (UID -> enrolled); `pods` are those
   // of the API. Of pods that `wanted` does not name nothing is changed. To be
@@ -37,7 +37,6 @@ class Marks {
   void OnAnswer(const std::string& uid, const Mirror::OwnPod& pod,
                 bool enrolled, const HttpClient::Answer& answer);
 
-  io::Loop& loop_;
   HttpClient* const client_;
   const std::function<double()> random_;
   std::set<std::string> asked_;  // by UID

@@ -128,6 +128,7 @@ Mirror::~Mirror() = default;
 
 std::vector<Mirror::Followed> Mirror::Wanted() {
   std::vector<Followed> wanted;
+  wanted.reserve(sinks_.size());
   for (const auto& sink : sinks_) {
     wanted.push_back({sink->resource(), sink.get()});
   }

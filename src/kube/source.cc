@@ -30,11 +30,10 @@ class Kubernetes final : public Source {
   Kubernetes(io::Loop& loop, Options options,
              std::unique_ptr<HttpClient> client,
              std::unique_ptr<cri::SandboxSource> sandboxes)
-      : loop_(loop),
-        client_(std::move(client)),
+      : client_(std::move(client)),
         mirror_(std::move(options.reading), options.node),
         sandboxes_(std::move(sandboxes)),
-        marks_(loop, client_.get(), [this] { return Random(); }),
+        marks_(client_.get(), [this] { return Random(); }),
         daemonset_(loop, client_.get(), options.daemonset),
         settle_(loop, [this] { Tell(); }),
         tick_(loop, [this] { Tick(); }) {
@@ -84,7 +83,6 @@ class Kubernetes final : public Source {
   void Tick();
   void LogProblems();
 
-  io::Loop& loop_;
   std::mt19937_64 random_{std::random_device()()};
   std::unique_ptr<HttpClient> client_;
   Mirror mirror_;
@@ -172,7 +170,7 @@ void Kubernetes::LogProblems() {
     base::LogWarn("the Kubernetes API is not followed as it should be",
                   {{"problem", text}, {"problems", base::StrCat(all.size())}});
   }
-  logged_ = std::move(text);
+  logged_ = text;
 }
 
 }  // namespace
