@@ -27,20 +27,22 @@ class KubeCluster:
     called with what is being done."""
 
     def __init__(self, folder, prefix, binary, tell=print):
-        self.folder, self._tell = folder, tell
+        self.folder, self._prefix, self._tell = folder, prefix, tell
         self._sysctls = {name: _read(f"/proc/sys/{name}") for name in _SYSCTLS}
         self._new_folders = [at for at in _FOLDERS if not os.path.exists(at)]
-        self.programs = programs()
+        self.programs = None
         self.binary = binary
         self.plane = None
         self.nodes = {}
-        for number, name in enumerate(("node-a", "node-b"), 1):
-            self.nodes[name] = KubeNode(folder, prefix, name, number,
-                                        self.programs)
-        self.a, self.b = self.nodes.values()
+        self.a = self.b = None
 
     def start(self):
+        self.programs = programs()
         begin = time.monotonic()
+        for number, name in enumerate(("node-a", "node-b"), 1):
+            self.nodes[name] = KubeNode(self.folder, self._prefix, name,
+                                        number, self.programs)
+        self.a, self.b = self.nodes.values()
         pause = f"{self.folder}/pause"
         run("gcc", "-O2", "-static", "-o", pause, f"{_HERE}/pause.c")
         self.a.connect_wire(self.b)
@@ -134,6 +136,8 @@ class KubeCluster:
         """Of components and of pods."""
         for source in [f"{self.folder}/plane",
                        *(node.folder for node in self.nodes.values())]:
+            if not os.path.isdir(source):
+                continue
             target = f"{folder}/{os.path.basename(source)}"
             os.makedirs(target, exist_ok=True)
             for name in os.listdir(source):

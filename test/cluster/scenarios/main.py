@@ -105,10 +105,8 @@ def main():
     def tell(what):
         print(f"{time.monotonic() - begin:5.0f} s  {what}", flush=True)
     folder = tempfile.mkdtemp(prefix=f"nodeward-cluster-{os.getpid()}-")
-    cluster = None
+    cluster = KubeCluster(folder, f"nwk{os.getpid()}", options.binary, tell)
     try:
-        cluster = KubeCluster(folder, f"nwk{os.getpid()}", options.binary,
-                              tell)
         cluster.start()
         mesh = Mesh(cluster)
         for module in modules:
@@ -118,19 +116,13 @@ def main():
     except Exception:  # pylint: disable=broad-except
         traceback.print_exc()
         checks.failures += 1
-        if cluster and not mesh_started(checks):
+        if checks.count == 0:
             print(cluster.logs())
     finally:
-        if cluster:
-            end(cluster, options.logs, checks)
+        end(cluster, options.logs, checks)
     print(f"\n{checks.count} checks, {checks.failures} failures, "
           f"{time.monotonic() - begin:.0f} s; logs: {options.logs}")
     sys.exit(1 if checks.failures else 0)
-
-
-def mesh_started(checks):
-    """Whether scenarios have said what is wrong."""
-    return checks.count > 0
 
 
 def end(cluster, logs, checks):
