@@ -182,9 +182,9 @@ class HttpServer::Impl::Client final : private io::Watcher {
     head_ += base::AsText({buffer, got.count});
     const size_t end = head_.find("\r\n\r\n");
     if (end == std::string::npos && head_.size() <= kMaxRequestBytes) return;
-    Response response = end == std::string::npos || end > kMaxRequestBytes
-                            ? Plain(431)
-                            : RespondTo(head_, server_.routes_);
+    // npos, too, is more.
+    Response response =
+        end > kMaxRequestBytes ? Plain(431) : RespondTo(head_, server_.routes_);
     reply_ = Serialize(response, !head_.starts_with("HEAD "));
     head_ = std::string();
     replying_ = true;
@@ -281,8 +281,7 @@ void HttpServer::Impl::Drop(Client* client) {
 
 base::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(Options options,
                                                               Routes routes) {
-  NODEWARD_ASSIGN(auto impl,
-                  Impl::Create(std::move(options), std::move(routes)));
+  NODEWARD_ASSIGN(auto impl, Impl::Create(options, std::move(routes)));
   impl->Run();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

@@ -15,15 +15,14 @@
 namespace nodeward::cli {
 namespace {
 
-// Ctrl-C asks the agent for its last line; a second one ends this process.
+// Ctrl-C asks the agent for its last line.
 base::Status FollowAgent(const std::string& run_dir, const std::string& command,
                          const base::Json& args,
                          const std::function<bool(const base::Json&)>& line) {
   sigset_t interrupt;
   sigemptyset(&interrupt);
   sigaddset(&interrupt, SIGINT);
-  sigset_t before;
-  if (sigprocmask(SIG_BLOCK, &interrupt, &before) != 0) {
+  if (sigprocmask(SIG_BLOCK, &interrupt, nullptr) != 0) {
     return base::ErrnoStatus(errno, "block SIGINT");
   }
   const base::Fd stop(signalfd(-1, &interrupt, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -8,6 +8,14 @@
 
 namespace nodeward::observe {
 
+namespace {
+
+size_t TextOf(const TapEvent& event) {
+  return event.method.size() + event.authority.size() + event.path.size();
+}
+
+}  // namespace
+
 bool TapSubject::Selects(const model::Workload* workload,
                          const model::Service* service) const {
   if (kind == Kind::kService) {
@@ -84,10 +92,12 @@ void Tap::Push(TapEvent event) {
     if (text->size() > kMaxText) text->resize(kMaxText);
   }
   base::MutexLock lock(&mutex_);
-  if (events_.size() >= kMaxQueued) {
+  const size_t text = TextOf(event);
+  if (events_.size() >= kMaxQueued || queued_text_ + text > kMaxQueuedText) {
     ++missed_.lost;
     return;
   }
+  queued_text_ += text;
   events_.push_back(std::move(event));
 }
 
@@ -99,6 +109,7 @@ std::vector<TapEvent> Tap::Take(size_t count) {
   taken.assign(std::make_move_iterator(events_.begin()),
                std::make_move_iterator(end));
   events_.erase(events_.begin(), end);
+  for (const TapEvent& event : taken) queued_text_ -= TextOf(event);
   return taken;
 }
 

@@ -90,6 +90,7 @@ class Tap {
  public:
   static constexpr size_t kMaxQueued = 4096;
   static constexpr size_t kMaxText = 1024;
+  static constexpr size_t kMaxQueuedText = 1 << 20;  // of all together
   // Pods that have numbers of their own; those beyond share one.
   static constexpr size_t kMaxPods = 4096;
 
@@ -127,6 +128,7 @@ class Tap {
   std::atomic<bool> stopped_{false};
   mutable base::Mutex mutex_;
   std::deque<TapEvent> events_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_text_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, Numbered> pods_ ABSL_GUARDED_BY(mutex_);
   Missed missed_ ABSL_GUARDED_BY(mutex_);
   double allowance_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -148,6 +148,20 @@ TEST_F(TapTest, LongTextsAreCutOff) {
   EXPECT_EQ(tap.Take(1).at(0).path.size(), Tap::kMaxText);
 }
 
+TEST_F(TapTest, SoAreManyLongOnes) {
+  Tap tap(TapQuestion{});
+  TapEvent event;
+  event.path = std::string(Tap::kMaxText, 'p');
+  for (int round = 0; round < 2; ++round) {
+    for (size_t i = 0; i < Tap::kMaxQueuedText / Tap::kMaxText + 3; ++i) {
+      tap.Push(event);
+    }
+    EXPECT_EQ(tap.Take(Tap::kMaxQueued).size(),
+              Tap::kMaxQueuedText / Tap::kMaxText);
+  }
+  EXPECT_EQ(tap.missed().lost, 6u);
+}
+
 TEST_F(TapTest, WhatIsPushedAfterTheEndIsForgotten) {
   Tap tap(TapQuestion{});
   tap.Push(Event(1));
