@@ -22,6 +22,12 @@ std::string Utc(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
+std::string RootsPem(const pki::Authority& issuer) {
+  std::string pem;
+  for (const pki::Certificate& root : issuer.roots()) pem += root.ToPem();
+  return pem;
+}
+
 }  // namespace
 
 AuthorityProcess::AuthorityProcess(const Config& config)
@@ -48,6 +54,7 @@ base::Status AuthorityProcess::Build() {
                                 .trust_domain = config_.trust_domain},
                                [this](const Event& event) { OnEvent(event); }));
   NODEWARD_TRY(BuildAuthenticator());
+  BuildPublisher();
   authorizer_ = std::make_unique<Authorizer>(
       Authorizer::Options{config_.trust_domain, config_.trusted_agents});
   service_ = std::make_unique<Service>(
@@ -94,6 +101,17 @@ base::Status AuthorityProcess::BuildAuthenticator() {
   tokens_ = tokens.get();
   authenticator_ = std::move(tokens);
   return base::OkStatus();
+}
+
+void AuthorityProcess::BuildPublisher() {
+  if (!config_.publish_roots || api_ == nullptr) return;
+  publisher_ = std::make_unique<RootPublisher>(
+      RootPublisher::Options{.place = *config_.publish_roots},
+      [this](const std::string& path, const std::string& json)
+          -> base::StatusOr<std::pair<long, std::string>> {
+        NODEWARD_ASSIGN(HttpsClient::Answer answer, api_->Patch(path, json));
+        return std::pair(answer.status, std::move(answer.body));
+      });
 }
 
 base::Status AuthorityProcess::BuildPods() {
@@ -198,6 +216,7 @@ void AuthorityProcess::Refresh() {
     }
     token_error_ = error;
   }
+  if (publisher_ != nullptr) publisher_->Set(RootsPem(*issuer));
   metrics_.SetIssuer(issuer->not_after());
   metrics_.SetServing(serving_->not_after());
   server_->SetServing(reasons.empty());

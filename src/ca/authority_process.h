@@ -12,6 +12,7 @@
 #include "ca/config.h"
 #include "ca/https_client.h"
 #include "ca/issuer_watch.h"
+#include "ca/root_publisher.h"
 #include "ca/server.h"
 #include "ca/service.h"
 #include "ca/serving_certificate.h"
@@ -43,6 +44,7 @@ class AuthorityProcess {
   base::Status BuildAuthenticator();
   base::Status BuildPods();
   base::Status BuildAdmin();
+  void BuildPublisher();
   void LogStart() const;
   void OnEvent(const Event& event);
   void OnTick();
@@ -54,7 +56,8 @@ class AuthorityProcess {
   std::unique_ptr<io::Loop> loop_;
   std::unique_ptr<io::Signals> signals_;
   std::unique_ptr<IssuerWatch> issuer_;
-  std::unique_ptr<HttpsClient> api_;  // null: Kubernetes is not asked
+  std::unique_ptr<HttpsClient> api_;          // null: Kubernetes is not asked
+  std::unique_ptr<RootPublisher> publisher_;  // null: nothing is published
   std::unique_ptr<Authenticator> authenticator_;
   StaticTokens* tokens_ = nullptr;  // the authenticator, where it is one
   std::string token_error_;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ca/config.h"
 
-#include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "base/text.h"
 #include "ca/caller.h"
+#include "ca/kubernetes_place.h"
 #include "model/identity.h"
 
 namespace nodeward::ca {
 namespace {
 
-constexpr char kPodSecrets[] = "/var/run/secrets/kubernetes.io/serviceaccount/";
 // A leaf that outlives its revocation by more than this is a mistake.
 constexpr absl::Duration kLongest = absl::Hours(24 * 90);
 constexpr absl::Duration kShortest = absl::Seconds(10);
@@ -88,31 +88,31 @@ void ReadAgents(const Options& options, Mistakes* mistakes, Config* config) {
   }
 }
 
-// Inside a pod (kubernetes.io/docs: "from within a Pod").
-std::string ApiOfEnvironment() {
-  const char* const host = std::getenv("KUBERNETES_SERVICE_HOST");
-  const char* const port = std::getenv("KUBERNETES_SERVICE_PORT");
-  if (host == nullptr || port == nullptr) return "";
-  const bool v6 = std::string_view(host).find(':') != std::string_view::npos;
-  return base::StrCat("https://", v6 ? "[" : "", host, v6 ? "]" : "", ":",
-                      port);
+void ReadRootsPlace(const Options& options, Mistakes* mistakes,
+                    Config* config) {
+  if (options.publish_roots.empty()) return;
+  auto place = ParseObjectName(options.publish_roots);
+  if (!place.ok()) {
+    mistakes->Add("publish-roots", std::string(place.status().message()));
+  } else if (!options.kubernetes) {
+    mistakes->Add("publish-roots", "it needs --kubernetes");
+  } else {
+    config->publish_roots = *std::move(place);
+  }
 }
 
 void ReadKubernetes(const Options& options, Mistakes* mistakes,
                     Config* config) {
+  ReadRootsPlace(options, mistakes, config);
   if (!options.kubernetes) return;
-  config->kubernetes_api = options.kubernetes_api.empty()
-                               ? ApiOfEnvironment()
-                               : options.kubernetes_api;
-  config->kubernetes_ca = options.kubernetes_ca.empty()
-                              ? base::StrCat(kPodSecrets, "ca.crt")
-                              : options.kubernetes_ca;
-  config->kubernetes_token = options.kubernetes_token.empty()
-                                 ? base::StrCat(kPodSecrets, "token")
-                                 : options.kubernetes_token;
-  if (!config->kubernetes_api.starts_with("https://")) {
-    mistakes->Add("kubernetes-api",
-                  "an https:// address is needed (outside a pod)");
+  auto place = FindKubernetes({options.kubernetes_api, options.kubernetes_ca,
+                               options.kubernetes_token});
+  if (place.ok()) {
+    config->kubernetes_api = std::move(place->api);
+    config->kubernetes_ca = std::move(place->ca);
+    config->kubernetes_token = std::move(place->token);
+  } else {
+    mistakes->Add("kubernetes-api", std::string(place.status().message()));
   }
   if (options.audiences.empty()) {
     mistakes->Add("audience", "one is needed");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "ca/object_name.h"
 #include "pki/issuer_files.h"
 #include "pki/signer.h"
 
@@ -33,6 +35,8 @@ struct Options {
   std::string kubernetes_api;    // empty: that of the pod's environment
   std::string kubernetes_ca;     // empty: that of the pod
   std::string kubernetes_token;  // empty: that of the pod
+  // The ConfigMap that is kept at our roots; empty: none.
+  std::string publish_roots;
   std::vector<std::string> audiences = {"nodeward-ca"};
   std::vector<std::string> trusted_agents = {"nodeward-system/nodeward-agent"};
   // Where pods are described; empty: Kubernetes is asked, if at all.
@@ -61,6 +65,7 @@ struct Config {
   std::string kubernetes_api;  // "https://10.96.0.1:443"
   std::string kubernetes_ca;
   std::string kubernetes_token;
+  std::optional<ObjectName> publish_roots;
   std::vector<std::string> audiences;
   std::set<std::pair<std::string, std::string>> trusted_agents;
   std::string manifests;

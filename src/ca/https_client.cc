@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 
+#include <string_view>
 #include <utility>
 
 #include "base/handle.h"
@@ -40,6 +41,11 @@ bool Add(Headers* headers, const char* line) {
   return true;
 }
 
+const char* ContentType(std::string_view method) {
+  return method == "PATCH" ? "Content-Type: application/merge-patch+json"
+                           : "Content-Type: application/json";
+}
+
 std::string Trimmed(std::string text) {
   const size_t end = text.find_last_not_of(" \t\r\n");
   text.resize(end == std::string::npos ? 0 : end + 1);
@@ -48,28 +54,32 @@ std::string Trimmed(std::string text) {
 
 }  // namespace
 
+struct HttpsClient::Request {
+  const char* method;
+  const std::string& path;
+  const std::string* json;  // null: without a body
+};
+
 // A handle and with it the connections that it has open.
 class HttpsClient::Exchange {
  public:
   Exchange() : curl_(curl_easy_init()) {}
 
-  // `json` null: GET.
-  base::StatusOr<Answer> Ask(const Options& options, const std::string& path,
-                             const std::string* json);
+  base::StatusOr<Answer> Ask(const Options& options, const Request& request);
 
  private:
   Curl curl_;
 };
 
 base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Ask(
-    const Options& options, const std::string& path, const std::string* json) {
+    const Options& options, const Request& request) {
   NODEWARD_ASSIGN(pki::File token, pki::ReadFile(options.token_file));
   std::string bearer =
       base::StrCat("Authorization: Bearer ", Trimmed(token.text));
   pki::Wipe(&token.text);
   Headers headers;
   const bool listed = curl_ != nullptr && Add(&headers, bearer.c_str()) &&
-                      Add(&headers, "Content-Type: application/json") &&
+                      Add(&headers, ContentType(request.method)) &&
                       Add(&headers, "Accept: application/json");
   pki::Wipe(&bearer);
   if (!listed) return absl::ResourceExhaustedError("prepare request: memory");
@@ -77,7 +87,7 @@ base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Ask(
   curl_easy_reset(curl);  // keeps connections
   Answer answer;
   char reason[CURL_ERROR_SIZE] = "";
-  const std::string url = base::StrCat(options.server, path);
+  const std::string url = base::StrCat(options.server, request.path);
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -89,10 +99,11 @@ base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Ask(
       curl, CURLOPT_TIMEOUT_MS,
       static_cast<long>(absl::ToInt64Milliseconds(options.deadline)));
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  if (json != nullptr) {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json->c_str());
+  if (request.json != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.json->c_str());
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE,
-                     static_cast<long>(json->size()));
+                     static_cast<long>(request.json->size()));
   }
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Collect);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
@@ -129,17 +140,21 @@ void HttpsClient::Give(std::unique_ptr<Exchange> exchange) {
 
 base::StatusOr<HttpsClient::Answer> HttpsClient::Post(const std::string& path,
                                                       const std::string& json) {
-  return Ask(path, &json);
+  return Ask({"POST", path, &json});
+}
+
+base::StatusOr<HttpsClient::Answer> HttpsClient::Patch(
+    const std::string& path, const std::string& json) {
+  return Ask({"PATCH", path, &json});
 }
 
 base::StatusOr<HttpsClient::Answer> HttpsClient::Get(const std::string& path) {
-  return Ask(path, nullptr);
+  return Ask({"GET", path, nullptr});
 }
 
-base::StatusOr<HttpsClient::Answer> HttpsClient::Ask(const std::string& path,
-                                                     const std::string* json) {
+base::StatusOr<HttpsClient::Answer> HttpsClient::Ask(const Request& request) {
   std::unique_ptr<Exchange> exchange = Take();
-  auto answer = exchange->Ask(options_, path, json);
+  auto answer = exchange->Ask(options_, request);
   if (answer.ok()) Give(std::move(exchange));
   return answer;
 }

@@ -32,12 +32,16 @@ class HttpsClient {
 
   // Unavailable when there is no answer; what an answer means is the caller's.
   base::StatusOr<Answer> Post(const std::string& path, const std::string& json);
+  // JSON merge patch (RFC 7386).
+  base::StatusOr<Answer> Patch(const std::string& path,
+                               const std::string& json);
   base::StatusOr<Answer> Get(const std::string& path);
   const std::string& server() const { return options_.server; }
 
  private:
   class Exchange;
-  base::StatusOr<Answer> Ask(const std::string& path, const std::string* json);
+  struct Request;
+  base::StatusOr<Answer> Ask(const Request& request);
   std::unique_ptr<Exchange> Take();
   void Give(std::unique_ptr<Exchange> exchange);
 

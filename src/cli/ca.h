@@ -34,6 +34,19 @@ struct CaIntermediateOptions {
 base::StatusOr<int> CaIssueIntermediate(Environment& environment,
                                         const CaIntermediateOptions& options);
 
+// nodeward ca create-secret: makes a root and puts it into a Secret, unless
+// there is one.
+struct CaCreateSecretOptions {
+  std::string secret;  // NAMESPACE/NAME
+  std::string trust_domain = "cluster.local";
+  std::string lifetime = "87600h";
+  std::string kubernetes_api;  // these three empty: those of the pod
+  std::string kubernetes_ca;
+  std::string kubernetes_token;
+};
+base::StatusOr<int> CaCreateSecret(Environment& environment,
+                                   const CaCreateSecretOptions& options);
+
 // nodeward ca status: what is in an issuer's folder, whether a CA would take
 // it, and for how long. kProblem when it would not.
 struct CaStatusOptions {

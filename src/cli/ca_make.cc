@@ -5,6 +5,10 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/text.h"
+#include "ca/https_client.h"
+#include "ca/issuer_secret.h"
+#include "ca/kubernetes_place.h"
+#include "ca/object_name.h"
 #include "cli/ca.h"
 #include "pki/authority.h"
 #include "pki/issuer_files.h"
@@ -118,6 +122,41 @@ base::StatusOr<int> CaIssueIntermediate(Environment& environment,
   environment.out << "Intermediate, valid until " << Day(end)
                   << ", has been saved in " << options.folder
                   << "/ (tls.crt, tls.key, ca.crt).\n";
+  return kOk;
+}
+
+base::StatusOr<int> CaCreateSecret(Environment& environment,
+                                   const CaCreateSecretOptions& options) {
+  NODEWARD_ASSIGN(const absl::Duration lifetime,
+                  ParseLifetime(options.lifetime));
+  NODEWARD_ASSIGN(const ca::ObjectName place,
+                  ca::ParseObjectName(options.secret));
+  NODEWARD_ASSIGN(
+      const ca::KubernetesPlace kubernetes,
+      ca::FindKubernetes({options.kubernetes_api, options.kubernetes_ca,
+                          options.kubernetes_token}));
+  const absl::Time now = absl::Now();
+  NODEWARD_ASSIGN(
+      const pki::Root root,
+      pki::MakeRoot(options.trust_domain,
+                    {.not_before = now - kSkew, .not_after = now + lifetime}));
+  ca::HttpsClient api({.server = kubernetes.api,
+                       .ca_file = kubernetes.ca,
+                       .token_file = kubernetes.token});
+  NODEWARD_ASSIGN(const bool made,
+                  ca::CreateIssuerSecret(
+                      [&](const std::string& path, const std::string& json)
+                          -> base::StatusOr<std::pair<long, std::string>> {
+                        NODEWARD_ASSIGN(ca::HttpsClient::Answer answer,
+                                        api.Post(path, json));
+                        return std::pair(answer.status, std::move(answer.body));
+                      },
+                      place, root));
+  environment.out << "Secret " << place.ToString()
+                  << (made ? StrCat(" has been made, with a root valid until ",
+                                    Day(root.certificate.not_after()))
+                           : " is there already; nothing was changed")
+                  << ".\n";
   return kOk;
 }
 

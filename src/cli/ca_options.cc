@@ -41,15 +41,9 @@ void AddIssuer(CLI::App* command, ca::Options* options) {
       ->capture_default_str();
 }
 
-void AddCallers(CLI::App* command, ca::Options* options) {
-  command
-      ->add_option("--token-file", options->token_file,
-                   "Tokens and whose they are, a line each: TOKEN|"
-                   "sha256:HEX system:serviceaccount:NS:ACCOUNT [node=NODE] "
-                   "[pod=POD] [uid=UID]")
-      ->type_name("FILE");
-  command->add_flag("--kubernetes", options->kubernetes,
-                    "Have the API server review tokens (TokenReview)");
+// Of ca::Options and of CaCreateSecretOptions alike.
+template <typename Options>
+void AddKubernetes(CLI::App* command, Options* options) {
   command
       ->add_option("--kubernetes-api", options->kubernetes_api,
                    "Its https:// address (default: a pod's environment)")
@@ -62,6 +56,23 @@ void AddCallers(CLI::App* command, ca::Options* options) {
       ->add_option("--kubernetes-token", options->kubernetes_token,
                    "Our own token (default: a pod's)")
       ->type_name("FILE");
+}
+
+void AddCallers(CLI::App* command, ca::Options* options) {
+  command
+      ->add_option("--token-file", options->token_file,
+                   "Tokens and whose they are, a line each: TOKEN|"
+                   "sha256:HEX system:serviceaccount:NS:ACCOUNT [node=NODE] "
+                   "[pod=POD] [uid=UID]")
+      ->type_name("FILE");
+  command->add_flag("--kubernetes", options->kubernetes,
+                    "Have the API server review tokens (TokenReview)");
+  AddKubernetes(command, options);
+  command
+      ->add_option("--publish-roots", options->publish_roots,
+                   "Keep root-cert.pem of this ConfigMap at our roots (needs "
+                   "--kubernetes)")
+      ->type_name("NS/NAME");
   command
       ->add_option("--audience", options->audiences,
                    "Audiences of which a caller's token must have one "
@@ -175,6 +186,26 @@ void AddIntermediate(CLI::App* parent, CaIntermediateOptions* options) {
       "  nodeward ca issue-intermediate /root/ca /etc/issuer --lifetime 720h");
 }
 
+void AddCreateSecret(CLI::App* parent, CaCreateSecretOptions* options) {
+  CLI::App* const command = parent->add_subcommand(
+      "create-secret",
+      "Make a root and put it into a Secret (tls.crt, tls.key, ca.crt), unless "
+      "there is one; it needs the verb create on Secrets alone");
+  command->add_option("SECRET", options->secret, "NAMESPACE/NAME")
+      ->required()
+      ->type_name("");
+  command->add_option("--trust-domain", options->trust_domain)
+      ->capture_default_str();
+  command->add_option("--lifetime", options->lifetime)->capture_default_str();
+  AddKubernetes(command, options);
+  command->footer(
+      "Examples:\n"
+      "  nodeward ca create-secret nodeward-system/nodeward-ca\n"
+      "  nodeward ca create-secret nodeward-system/nodeward-ca "
+      "--kubernetes-api https://10.89.0.1:6443 --kubernetes-ca ca.crt "
+      "--kubernetes-token token");
+}
+
 void AddStatus(CLI::App* parent, CaStatusOptions* options) {
   CLI::App* const command = parent->add_subcommand(
       "status", "Show an issuer: would a CA take it, and how long is it valid");
@@ -205,6 +236,7 @@ void AddCaOptions(CLI::App* command, CaOptions* options) {
   AddLimits(command, &options->run);
   AddInit(command, &options->init);
   AddIntermediate(command, &options->intermediate);
+  AddCreateSecret(command, &options->create_secret);
   AddStatus(command, &options->status);
   command->footer(kExamples);
 }
@@ -216,6 +248,9 @@ base::StatusOr<int> DispatchCa(Environment& environment,
   if (chosen.empty()) return RunCa(environment, options.run);
   const std::string name = chosen[0]->get_name();
   if (name == "init") return CaInit(environment, options.init);
+  if (name == "create-secret") {
+    return CaCreateSecret(environment, options.create_secret);
+  }
   if (name == "status") return CaStatus(environment, options.status);
   return CaIssueIntermediate(environment, options.intermediate);
 }

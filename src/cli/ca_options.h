@@ -15,6 +15,7 @@ struct CaOptions {
   ca::Options run;
   CaInitOptions init;
   CaIntermediateOptions intermediate;
+  CaCreateSecretOptions create_secret;
   CaStatusOptions status;
 };
 

@@ -22,6 +22,12 @@ std::string TargetOf(const std::string& name) {
                       "/daemonsets/", name.substr(slash + 1));
 }
 
+bool IsLeaving(const base::Json& object) {
+  return !base::GetString(base::GetMember(object, "metadata"),
+                          "deletionTimestamp")
+              .empty();
+}
+
 bool SaysDeleted(const HttpClient::Answer& answer) {
   if (!answer.transport.ok()) return false;
   const auto object = base::ParseJson(answer.body);
@@ -31,19 +37,42 @@ bool SaysDeleted(const HttpClient::Answer& answer) {
     return base::GetString(*object, "kind") == "Status" &&
            base::GetString(*object, "reason") == "NotFound";
   }
-  return answer.status == 200 &&
-         !base::GetString(base::GetMember(*object, "metadata"),
-                          "deletionTimestamp")
-              .empty();
+  return answer.status == 200 && IsLeaving(*object);
 }
 
 }  // namespace
 
-DaemonSet::DaemonSet(io::Loop& loop, HttpClient* client,
-                     const std::string& name)
-    : client_(client),
-      target_(TargetOf(name)),
+DaemonSet::DaemonSet(io::Loop& loop, HttpClient* client, std::string name)
+    : loop_(loop),
+      client_(client),
+      name_(std::move(name)),
+      target_(TargetOf(name_)),
       again_(loop, [this] { Ask(1); }) {}
+
+DaemonSet::~DaemonSet() = default;
+
+void DaemonSet::Watch(std::function<double()> random) {
+  if (target_.empty()) return;
+  const size_t slash = target_.rfind('/');
+  watch_ = std::make_unique<ResourceWatch>(
+      loop_, client_,
+      Resource{.kind = "DaemonSet",
+               .paths = {target_.substr(0, slash)},
+               .field_selector = "metadata.name=" + target_.substr(slash + 1)},
+      static_cast<ObjectSink*>(this), std::move(random), [] {});
+  watch_->Start();
+}
+
+void DaemonSet::Put(base::Json object) {
+  seen_ = true;
+  deleted_ = IsLeaving(object);
+}
+
+void DaemonSet::Remove(const std::string& key) { deleted_ |= key == name_; }
+
+void DaemonSet::Synced(const absl::flat_hash_set<std::string>& keys) {
+  deleted_ |= seen_ && !keys.contains(name_);
+}
 
 void DaemonSet::IsDeleted(std::function<void(bool)> done) {
   done_ = std::move(done);
@@ -56,8 +85,10 @@ void DaemonSet::Ask(int left) {
                [this, left, alive = std::weak_ptr<bool>(alive_)](
                    const HttpClient::Answer& answer) {
                  if (alive.expired()) return;
-                 const bool deleted = SaysDeleted(answer);
-                 if (!deleted || left == 1) {
+                 const bool said = SaysDeleted(answer);
+                 const bool deleted =
+                     said || (deleted_ && answer.status != 200);
+                 if (!said || left == 1) {
                    base::LogInfo("asked for our own DaemonSet",
                                  {{"status", base::StrCat(answer.status)},
                                   {"uninstalled", deleted ? "yes" : "no"}});

@@ -51,6 +51,7 @@ class Kubernetes final : public Source {
       OnChange();
     });
     for (const auto& watch : watches_) watch->Start();
+    daemonset_.Watch([this] { return Random(); });
     tick_.Set(kMarkInterval);
     return base::OkStatus();
   }

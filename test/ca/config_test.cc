@@ -64,6 +64,21 @@ TEST(ConfigTest, AllMistakesAtOnce) {
   }
 }
 
+TEST(ConfigTest, RootsArePublishedByKubernetesOnly) {
+  Options options = Minimal();
+  options.publish_roots = "n/roots";
+  EXPECT_THAT(Mistake(options), HasSubstr("--publish-roots: it needs"));
+  options.token_file = "";
+  options.kubernetes = true;
+  options.kubernetes_api = "https://api";
+  const auto config = CheckOptions(options);
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->publish_roots.has_value());
+  EXPECT_EQ(config->publish_roots->ToString(), "n/roots");
+  options.publish_roots = "roots";
+  EXPECT_THAT(Mistake(options), HasSubstr("'roots' is not NAMESPACE/NAME"));
+}
+
 TEST(ConfigTest, KubernetesByThePodsEnvironment) {
   Options options = Minimal();
   options.kubernetes = true;

@@ -60,6 +60,8 @@ TEST_F(CaOptionsTest, EveryFlagGoesWhereItBelongs) {
          "/kc",
          "--kubernetes-token",
          "/kt",
+         "--publish-roots",
+         "n/c",
          "--audience",
          "x",
          "--audience",
@@ -96,6 +98,7 @@ TEST_F(CaOptionsTest, EveryFlagGoesWhereItBelongs) {
   EXPECT_EQ(run.kubernetes_api, "https://k");
   EXPECT_EQ(run.kubernetes_ca, "/kc");
   EXPECT_EQ(run.kubernetes_token, "/kt");
+  EXPECT_EQ(run.publish_roots, "n/c");
   EXPECT_THAT(run.audiences, ElementsAre("x", "y"));
   EXPECT_THAT(run.trusted_agents, ElementsAre("n/a"));
   EXPECT_EQ(run.manifests, "/m");
@@ -138,8 +141,25 @@ TEST_F(CaOptionsTest, SubcommandsAreDispatched) {
   EXPECT_FALSE(fake_.ran_ca.has_value());
 }
 
+TEST_F(CaOptionsTest, ASecretIsMadeWhereItIsTold) {
+  Parse({"create-secret", "n/s", "--trust-domain", "a.b", "--lifetime", "48h",
+         "--kubernetes-api", "https://127.0.0.1:1", "--kubernetes-ca", "/kc",
+         "--kubernetes-token", "/kt"});
+  const CaCreateSecretOptions& options = options_.create_secret;
+  EXPECT_EQ(options.secret, "n/s");
+  EXPECT_EQ(options.trust_domain, "a.b");
+  EXPECT_EQ(options.lifetime, "48h");
+  EXPECT_EQ(options.kubernetes_api, "https://127.0.0.1:1");
+  EXPECT_EQ(options.kubernetes_ca, "/kc");
+  EXPECT_EQ(options.kubernetes_token, "/kt");
+  const auto status = DispatchCa(fake_.environment(), command_, options_);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.status().message()), HasSubstr("/kt"));
+}
+
 TEST_F(CaOptionsTest, WrongUsageIsRefused) {
   EXPECT_THROW(Parse({"init"}), CLI::ParseError);
+  EXPECT_THROW(Parse({"create-secret"}), CLI::ParseError);
   EXPECT_THROW(Parse({"status", "/i", "-o", "xml"}), CLI::ParseError);
   EXPECT_THROW(Parse({"--in-flight", "many"}), CLI::ParseError);
   EXPECT_THROW(Parse({"init", "/a", "status", "/b"}), CLI::ParseError);

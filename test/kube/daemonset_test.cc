@@ -62,6 +62,72 @@ TEST_F(DaemonSetTest, ItMustBeKnown) {
   EXPECT_EQ(Asked(), 0);
 }
 
+// The watch of a DaemonSet that is told of, then `event`; the question is
+// answered by `status`.
+class WatchedDaemonSetTest : public DaemonSetTest {
+ protected:
+  void TearDown() override {
+    loop_.Do([&] { set_.reset(); });
+    DaemonSetTest::TearDown();
+  }
+  bool IsDeletedAfter(const std::string& event, int status,
+                      const std::string& body) {
+    const std::string object =
+        R"({"metadata":{"namespace":"sys","name":"agent"}})";
+    Set("GET /apis/apps/v1/namespaces/sys/daemonsets", 200,
+        base::StrCat(
+            R"({"type":"ADDED","object":)", object, "}\n",
+            R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5",)"
+            R"("annotations":{"k8s.io/initial-events-end":"true"}}}})",
+            "\n", event, "\n...\n"));
+    Set(kRequest, status, body);
+    loop_.Do([&] {
+      set_ =
+          std::make_unique<DaemonSet>(loop_.loop(), client_.get(), "sys/agent");
+      set_->Watch([] { return 0.0; });
+    });
+    bool deleted = false;
+    // Whether the watch has been told by now shows in the answer alone.
+    const absl::Time end = absl::Now() + absl::Seconds(event.empty() ? 1 : 60);
+    while (!deleted && absl::Now() < end) {
+      std::promise<bool> answer;
+      loop_.Do(
+          [&] { set_->IsDeleted([&](bool yes) { answer.set_value(yes); }); });
+      deleted = answer.get_future().get();
+    }
+    return deleted;
+  }
+
+  std::unique_ptr<DaemonSet> set_;
+};
+
+constexpr char kDeleted[] =
+    R"({"type":"DELETED","object":{"metadata":{"namespace":"sys",)"
+    R"("name":"agent","resourceVersion":"6"}}})";
+
+TEST_F(WatchedDaemonSetTest, WhatWasSeenCountsWhenTheRightToAskIsGone) {
+  EXPECT_TRUE(IsDeletedAfter(kDeleted, 403, "{}"));
+}
+
+TEST_F(WatchedDaemonSetTest, OnItsWayCountsToo) {
+  EXPECT_TRUE(IsDeletedAfter(
+      R"({"type":"MODIFIED","object":{"metadata":{"namespace":"sys",)"
+      R"("name":"agent","deletionTimestamp":"2026-01-01T00:00:00Z"}}})",
+      401, "{}"));
+}
+
+TEST_F(WatchedDaemonSetTest, OneThatNobodyDeletedStands) {
+  EXPECT_FALSE(IsDeletedAfter("", 403, "{}"));
+}
+
+TEST_F(WatchedDaemonSetTest, OneThatIsThereAgainStands) {
+  EXPECT_TRUE(IsDeletedAfter(kDeleted, 403, "{}"));
+  Set(kRequest, 200, R"({"metadata":{"name":"agent"}})");
+  std::promise<bool> answer;
+  loop_.Do([&] { set_->IsDeleted([&](bool yes) { answer.set_value(yes); }); });
+  EXPECT_FALSE(answer.get_future().get());
+}
+
 TEST_F(DaemonSetTest, NoAnswerIsNoAnswer) {
   StopServer(SIGKILL);
   EXPECT_FALSE(IsDeleted());

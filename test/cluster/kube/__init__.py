@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Kubernetes for tests: its API server with etcd, from programs that
-test/cluster/build makes. Nodes can be added to it."""
+"""A real Kubernetes for tests, from programs that test/cluster/build makes: its
+API server with etcd alone, or a cluster of two nodes."""
 import os
 import sys
 
@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../netns"))
 # pylint: disable=wrong-import-position
 from .api import Api, Refused
 from .control_plane import ControlPlane, own_network, programs
+from .kube_cluster import KubeCluster
 from .tokens import claims_of, signed
 
-__all__ = ["Api", "ControlPlane", "Refused", "claims_of", "own_network",
-           "programs", "signed"]
+__all__ = ["Api", "ControlPlane", "KubeCluster", "Refused", "claims_of",
+           "own_network", "programs", "signed"]

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client of the Kubernetes API, of what tests need."""
+import contextlib
 import http.client
 import json
 import ssl
+
+from harness.entering import entered
 
 
 class Refused(Exception):
@@ -20,10 +23,12 @@ _PLURALS = {"Namespace": "namespaces", "Node": "nodes", "Pod": "pods",
 
 
 class Api:
-    """Requests as one user, by a client certificate."""
+    """Requests as one user, by a client certificate; `netns`: the network
+    namespace that the server is reached from."""
 
-    def __init__(self, address, roots, certificate, key):
+    def __init__(self, address, roots, certificate, key, netns=None):
         self._host, self._port = address.rsplit(":", 1)
+        self._netns = netns
         self._context = ssl.create_default_context(cafile=roots)
         self._context.load_cert_chain(certificate, key)
 
@@ -39,6 +44,9 @@ class Api:
         connection = http.client.HTTPSConnection(
             self._host, self._port, context=self._context, timeout=timeout)
         try:
+            with entered(self._netns) if self._netns \
+                    else contextlib.nullcontext():
+                connection.connect()
             connection.request(method, path, body and json.dumps(body),
                                {"Content-Type": kind})
             answer = connection.getresponse()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """etcd and kube-apiserver, with certificates of their own."""
 import ctypes
+import json
 import os
 import subprocess
 
@@ -32,9 +33,9 @@ def programs():
 
 class ControlPlane:
     """An API server on https://ADDRESS:6443. `enter`: the words by which a
-    program is started where that address is."""
+    program is started where that address is; `netns`: the network it is in."""
 
-    def __init__(self, folder, address, enter=()):
+    def __init__(self, folder, address, enter=(), netns=None):
         self.folder, self.address, self._enter = folder, address, list(enter)
         os.makedirs(folder, exist_ok=True)
         self.server = f"https://{address}:6443"
@@ -45,7 +46,8 @@ class ControlPlane:
         self._make_certificates()
         self.etcd = self.apiserver = None
         self.admin = Api(f"{address}:6443", self.roots,
-                         *self.client("admin", "system:masters"))
+                         *self.client("admin", "system:masters"), netns)
+        self._controllers = []
 
     def start(self):
         self.etcd = self._start(
@@ -72,7 +74,12 @@ class ControlPlane:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--service-cluster-ip-range=10.96.0.0/16",
-            "--allow-privileged=true")
+            "--allow-privileged=true",
+            f"--kubelet-client-certificate={self.folder}/admin.crt",
+            f"--kubelet-client-key={self.folder}/admin.key",
+            f"--kubelet-certificate-authority={self.roots}",
+            # exec and logs; else they ask DNS for a node's name.
+            "--kubelet-preferred-address-types=InternalIP")
 
         def ready():
             if not self.apiserver.running() or not self.etcd.running():
@@ -87,18 +94,58 @@ class ControlPlane:
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.logs()}") from None
 
+    def start_controllers(self):
+        """The controller manager and the scheduler."""
+        name = "kube-controller-manager"
+        config = self.kubeconfig(name, user=f"system:{name}")
+        self._controllers.append(self._start(
+            name, f"{self._programs}/{name}", f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}",
+            f"--service-account-private-key-file={self.token_key}",
+            f"--root-ca-file={self.roots}",
+            f"--cluster-signing-cert-file={self.roots}",
+            f"--cluster-signing-key-file={self.folder}/ca.key",
+            "--use-service-account-credentials=true", "--leader-elect=false"))
+        name = "kube-scheduler"
+        config = self.kubeconfig(name, user=f"system:{name}")
+        self._controllers.append(self._start(
+            name, f"{self._programs}/{name}", f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}", "--leader-elect=false"))
+
+    def kubeconfig(self, name, user=None, organization=""):
+        """A file for the user of that name; made if need be."""
+        certificate, key = self.client(name, organization, user)
+        path = f"{self.folder}/{name}.kubeconfig"
+        with open(path, "w", encoding="ascii") as file:
+            json.dump({
+                "apiVersion": "v1", "kind": "Config",
+                "clusters": [{"name": "c", "cluster": {
+                    "server": self.server,
+                    "certificate-authority": self.roots}}],
+                "users": [{"name": "u", "user": {
+                    "client-certificate": certificate, "client-key": key}}],
+                "contexts": [{"name": "c", "context": {
+                    "cluster": "c", "user": "u"}}],
+                "current-context": "c"}, file)
+        return path
+
     def logs(self):
         return "".join(f"--- {one.log_path}\n{one.output()[-3000:]}\n"
-                       for one in (self.etcd, self.apiserver) if one)
+                       for one in (self.etcd, self.apiserver,
+                                   *self._controllers) if one)
 
     def stop(self):
-        for process in (self.apiserver, self.etcd):
+        for process in (*self._controllers, self.apiserver, self.etcd):
             if process:
                 process.kill()
 
-    def client(self, name, organization=""):
-        """(certificate, key): files, of the user `name`."""
-        self._certify(name, f"/O={organization}/CN={name}", "clientAuth")
+    def client(self, name, organization="", user=None):
+        """(certificate, key): files, of `user`, or of the user `name`."""
+        if not os.path.exists(f"{self.folder}/{name}.crt"):
+            self._certify(name, f"/O={organization}/CN={user or name}",
+                          "clientAuth")
         return f"{self.folder}/{name}.crt", f"{self.folder}/{name}.key"
 
     def _start(self, name, *words):
@@ -115,6 +162,10 @@ class ControlPlane:
                       ",".join([f"DNS:{name}" for name in names]
                                + ["IP:10.96.0.1", f"IP:{self.address}"]))
         run("openssl", "genrsa", "-out", self.token_key, "2048")
+
+    def certify_server(self, name, names):
+        """A serving certificate: NAME.crt, NAME.key in the folder."""
+        self._certify(name, f"/CN={name}", "serverAuth", names)
 
     def _certify(self, name, subject, usage, names=None):
         path = f"{self.folder}/{name}"

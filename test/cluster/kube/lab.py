@@ -24,7 +24,7 @@ _RULES = [
     {"apiGroups": ["networking.istio.io"], "verbs": _READ,
      "resources": ["destinationrules", "serviceentries"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
-    {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get"]}]
+    {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": _READ}]
 
 
 def of(kind, name, ns=None, version="v1", **fields):

@@ -1,0 +1,42 @@
+{{- define "nodeward.labels" -}}
+app.kubernetes.io/part-of: nodeward
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "nodeward.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "nodeward.ca.address" -}}
+{{- if .Values.ca.address -}}
+{{ .Values.ca.address }}
+{{- else -}}
+nodeward-ca.{{ .Release.Namespace }}.svc:15012
+{{- end }}
+{{- end }}
+
+{{- /* What nodeward's ConfigMap holds; agent.config is laid over it. */ -}}
+{{- define "nodeward.agent.config" -}}
+trustDomain: {{ .Values.trustDomain }}
+source:
+  kind: kubernetes
+  kubernetes:
+    daemonset: {{ .Release.Namespace }}/nodeward-agent
+  cri: unix://{{ .Values.agent.criSocket }}
+ca:
+  address: {{ include "nodeward.ca.address" . }}
+  roots: /etc/nodeward/ca/root-cert.pem
+  token: /var/run/secrets/nodeward/token
+runDir: /run/nodeward
+bpfDir: /sys/fs/bpf/nodeward
+meshCIDRs: {{ toJson .Values.meshCIDRs }}
+drain: {{ .Values.agent.drain }}
+log: {level: {{ .Values.agent.logLevel }}, format: {{ .Values.agent.logFormat }}}
+{{- end }}

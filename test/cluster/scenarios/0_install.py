@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helm takes the chart, and what it installs comes up."""
+import os
+import subprocess
+
+from harness.process import await_that
+from mesh import SYSTEM
+
+
+def scenario(s, mesh):
+    cluster = mesh.cluster
+    s.check("helm lint", cluster.helm(
+        "lint", mesh.chart, "--strict", check=False).returncode, 0)
+    s.that("the plain manifest is what the chart gives", subprocess.run(
+        [os.path.join(mesh.chart, "../generate"), "--check"], check=False,
+        env=os.environ | {"HELM": f"{cluster.programs}/helm"}).returncode == 0)
+    said = cluster.helm("template", mesh.chart, "--set", "ca.replicas=none",
+                        "--kube-version", "1.34", check=False)
+    s.that("a wrong value is refused by its schema",
+           said.returncode != 0 and "replicas" in said.stderr)
+    mesh.install()
+    s.check("agents", len(cluster.await_pods(
+        SYSTEM, "app.kubernetes.io/name=nodeward-agent", 2)), 2)
+    s.check("CAs", len(cluster.await_pods(
+        SYSTEM, "app.kubernetes.io/name=nodeward-ca", 2)), 2)
+    secret = cluster.get("secret", "nodeward-ca", "-n", SYSTEM)[0]
+    roots = cluster.get("configmap", "nodeward-ca-root", "-n", SYSTEM)[0]
+    s.check("the issuer's Secret", (secret["type"], sorted(secret["data"])),
+            ("kubernetes.io/tls", ["ca.crt", "tls.crt", "tls.key"]))
+    s.that("the roots are published",
+           "BEGIN CERTIFICATE" in roots["data"]["root-cert.pem"])
+    least_privilege(s, cluster)
+    admission(s, mesh)
+
+
+def least_privilege(s, cluster):
+    """What the accounts may not do."""
+    def may(account, *words):
+        return cluster.kubectl(
+            "auth", "can-i", *words,
+            f"--as=system:serviceaccount:{SYSTEM}:{account}",
+            check=False).stdout.strip()
+    for account, words in (
+            ("nodeward-agent", ("list", "secrets", "-A")),
+            ("nodeward-agent", ("get", "secrets", "-n", SYSTEM)),
+            ("nodeward-agent", ("list", "configmaps", "-A")),
+            ("nodeward-agent", ("create", "serviceaccounts/token", "-A")),
+            ("nodeward-agent", ("create", "pods", "-n", SYSTEM)),
+            ("nodeward-agent", ("patch", "pods", "-n", SYSTEM)),
+            ("nodeward-agent", ("patch", "nodes")),
+            ("nodeward-ca", ("get", "secrets", "-n", SYSTEM)),
+            ("nodeward-ca", ("list", "secrets", "-A")),
+            ("nodeward-ca", ("patch", "configmaps", "-n", SYSTEM)),
+            ("nodeward-ca-secret", ("get", "secrets", "-n", SYSTEM)),
+            ("nodeward-ca-secret", ("create", "secrets", "-n", "default"))):
+        s.check(f"may {account} {' '.join(words)}", may(account, *words), "no")
+    s.check("may the agent see its own DaemonSet", may(
+        "nodeward-agent", "get", "daemonsets/nodeward-agent", "-n", SYSTEM),
+        "yes")
+
+
+def admission(s, mesh):
+    """A pod may not have the kubelet probe another one."""
+    cluster = mesh.cluster
+
+    def try_pod(probe):
+        return cluster.kubectl(
+            "run", "deputy", "--image=localhost/shell:1", "--dry-run=server",
+            "--overrides", '{"spec":{"containers":[{"name":"deputy","image":'
+            '"localhost/shell:1","livenessProbe":{"httpGet":{' + probe
+            + '"port":80}}}]}}', check=False)
+    await_that("a probe of another pod is refused", lambda: try_pod(
+        '"host":"10.246.1.9",').returncode != 0, 20, 0.5)
+    s.that("with the reason", "a probe's host must be the pod itself"
+           in try_pod('"host":"10.246.1.9",').stderr)
+    s.check("one of the pod itself is not", try_pod("").returncode, 0)
