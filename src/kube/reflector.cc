@@ -334,6 +334,8 @@ Reflector::Step Reflector::AfterMissing(const End& end) {
     FinishSync();
     missing_ = missing;
   }
+  // It was asked and has answered, whatever came between.
+  problem_.clear();
   return Ask(kLookAgain * (1 + random_()), end.now);
 }
 

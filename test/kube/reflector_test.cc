@@ -299,6 +299,11 @@ TEST_F(ReflectorTest, AKindThatIsNotServedHasNoObjects) {
   EXPECT_EQ(step_.delay, absl::Seconds(22.5));
   Answer(404, "");
   EXPECT_EQ(store_.syncs, 1);
+  // A failure while it is looked for is over when the server answers again.
+  Answer(401, "");
+  EXPECT_THAT(reflector_->problem(), HasSubstr("401"));
+  Answer(404, "");
+  EXPECT_THAT(reflector_->problem(), IsEmpty());
   // It is installed later.
   Sync();
   EXPECT_EQ(store_.objects.size(), 2);
