@@ -168,7 +168,7 @@ def shown(s, lab):
     agent = lab.server.node.agent
     line = await_that("the access log has it", lambda: next(
         (each for each in agent.log().splitlines()
-         if "outcome=policy_changed" in each), None))
+         if "outcome=policy_changed" in each and ":82 " in each), None))
     s.that("access log: " + line[-160:], "policy=mesh/policy" in line
            and "verdict=refused" in line and "rule 0" in line)
     s.that("status is fine", agent.status().returncode == 0)

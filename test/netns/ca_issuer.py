@@ -34,7 +34,7 @@ def intermediate(s, folder, name, root="root"):
 
 
 class Load:
-    """Three connections that ask without a pause; every answer is kept."""
+    """Three connections that ask all the time; every answer is kept."""
 
     def __init__(self, address, folder):
         self._process = Process(
@@ -75,7 +75,8 @@ def swaps(s, ca, folder):
             ca.metric(updates) == n))
     answers = load.end()
     s.note(f"{len(answers)} requests during five swaps")
-    s.check("every one answered", {code for code, _ in answers}, {"OK"})
+    s.check("every one answered", [
+        answer for answer in answers if answer[0] != "OK"], [])
     s.check("by the six issuers in turn",
             len({chain[1] for _, chain in answers}), 6)
     s.check("each under its own issuer", unverified(
