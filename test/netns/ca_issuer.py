@@ -73,6 +73,8 @@ def swaps(s, ca, folder):
         ca.swap(f"{folder}/next{number}")
         await_that(f"swap {number}", lambda n=number: (
             ca.metric(updates) == n))
+    seen = load.count()
+    await_that("requests of the last one", lambda: load.count() > seen + 10)
     answers = load.end()
     s.note(f"{len(answers)} requests during five swaps")
     s.check("every one answered", [
