@@ -57,8 +57,10 @@ class HttpChannelTest : public EngineTest {
     Enrol(a(), client);
     Enrol(b(), server);
   }
-  void Serve(Server::Serve serve) {
-    app = std::make_unique<Server>(ApplicationOf(At(server)), std::move(serve));
+  // A test's own value, so that it ends before what `serve` refers to.
+  [[nodiscard]] std::unique_ptr<Server> Serve(Server::Serve serve) {
+    return std::make_unique<Server>(ApplicationOf(At(server)),
+                                    std::move(serve));
   }
   void Deny(const std::string& path) {
     auto policy = std::make_shared<AuthorizationPolicy>();
@@ -84,14 +86,13 @@ class HttpChannelTest : public EngineTest {
 
   TestPod client;
   TestPod server;
-  std::unique_ptr<Server> app;
 };
 
 TEST_F(HttpChannelTest, TellsTheApplicationWhoTheClientIs) {
   Begin();
   std::promise<std::string> heads[2];
   std::atomic<int> next{0};
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     heads[next++].set_value(ReceiveHead(tcp));
     tcp.Send(kOk);
     tcp.AwaitEnd();
@@ -117,7 +118,7 @@ TEST_F(HttpChannelTest, TellsTheApplicationWhoTheClientIs) {
 TEST_F(HttpChannelTest, WhatIsDeniedNeverReachesTheApplication) {
   Begin();
   Deny("/no");
-  Serve(ServeOk);
+  auto app = Serve(ServeOk);
   for (Tcp& tcp : Both()) {
     const int dialled = server.network->dialled.load();
     ASSERT_TRUE(tcp.Send(Get("/no")));
@@ -142,7 +143,7 @@ TEST_F(HttpChannelTest, WhatIsDeniedNeverReachesTheApplication) {
 TEST_F(HttpChannelTest, BodiesOfDeniedRequestsDoNotStopTheClient) {
   Begin();
   Deny("/no");
-  Serve(ServeOk);
+  auto app = Serve(ServeOk);
   const std::string body(500'000, 'x');
   const std::string request =
       StrCat(Get("/no", "Content-Length: 500000\r\n"), body);
@@ -158,7 +159,7 @@ TEST_F(HttpChannelTest, BodiesOfDeniedRequestsDoNotStopTheClient) {
 
 TEST_F(HttpChannelTest, AnEndedApplicationDoesNotStopTheClient) {
   Begin();
-  Serve([](Tcp tcp) {
+  auto app = Serve([](Tcp tcp) {
     ReceiveHead(tcp);
     tcp.Send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
     tcp.Finish();
@@ -175,7 +176,7 @@ TEST_F(HttpChannelTest, AnEndedApplicationDoesNotStopTheClient) {
 
 TEST_F(HttpChannelTest, AChangeOfPolicyCountsFromTheNextRequestOn) {
   Begin();
-  Serve(ServeOk);
+  auto app = Serve(ServeOk);
   for (Tcp& tcp : Both()) {
     ASSERT_TRUE(tcp.Send(Get("/a")));
     EXPECT_EQ(tcp.Receive(kOk.size()), kOk);
@@ -191,7 +192,7 @@ TEST_F(HttpChannelTest, AChangeOfPolicyCountsFromTheNextRequestOn) {
 
 TEST_F(HttpChannelTest, APolicyMakesAnUndeclaredPortHttp) {
   Begin(model::Protocol::kUnknown);
-  Serve(ServeOk);
+  auto app = Serve(ServeOk);
   Deny("/no");
   for (Tcp& tcp : Both()) {
     ASSERT_TRUE(tcp.Send(Get("/no") + Get("/yes")));
@@ -202,7 +203,7 @@ TEST_F(HttpChannelTest, APolicyMakesAnUndeclaredPortHttp) {
 
 TEST_F(HttpChannelTest, ADeclaredBytePortStaysBytes) {
   Begin(model::Protocol::kTcp);
-  Serve(Echo);
+  auto app = Serve(Echo);
   const std::string bytes = Get("/", "X-Forwarded-Client-Cert: any\r\n");
   for (Tcp& tcp : Both()) {
     ASSERT_TRUE(tcp.Send(bytes));
@@ -217,7 +218,7 @@ TEST_F(HttpChannelTest, ADeclaredBytePortStaysBytes) {
 TEST_F(HttpChannelTest, ABadRequestIsAnsweredAndTheLast) {
   Begin();
   std::atomic<uint64_t> reached{0};
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     uint64_t count = 0;
     tcp.AwaitEnd(&count);
     reached += count;
@@ -238,7 +239,7 @@ TEST_F(HttpChannelTest, ABadRequestIsAnsweredAndTheLast) {
 TEST_F(HttpChannelTest, ABodyThatTurnsBadResetsBothSides) {
   Begin();
   std::atomic<int> resets{0};
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     ReceiveHead(tcp);
     tcp.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
     if (tcp.AwaitEnd() == Ending::kReset) ++resets;
@@ -255,7 +256,7 @@ TEST_F(HttpChannelTest, ABodyThatTurnsBadResetsBothSides) {
 
 TEST_F(HttpChannelTest, TlsOfTheApplicationIsNotHttp) {
   Begin();
-  Serve(Echo);
+  auto app = Serve(Echo);
   Tcp tcp = Plain();
   // A ClientHello that offers no mesh protocol, in one record.
   std::string body = "\x03\x03" + std::string(32, 'r');
@@ -270,7 +271,7 @@ TEST_F(HttpChannelTest, TlsOfTheApplicationIsNotHttp) {
 
 TEST_F(HttpChannelTest, ACloseOfTheApplicationIsPassedOn) {
   Begin();
-  Serve([](Tcp tcp) {
+  auto app = Serve([](Tcp tcp) {
     ReceiveHead(tcp);
     tcp.Send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end");
   });
@@ -285,7 +286,7 @@ TEST_F(HttpChannelTest, ACloseOfTheApplicationIsPassedOn) {
 
 TEST_F(HttpChannelTest, AHalfClosedClientGetsItsAnswer) {
   Begin();
-  Serve([](Tcp tcp) {
+  auto app = Serve([](Tcp tcp) {
     ReceiveHead(tcp);
     EXPECT_EQ(tcp.AwaitEnd(), Ending::kFin);
     tcp.Send(kOk);
@@ -300,7 +301,7 @@ TEST_F(HttpChannelTest, AHalfClosedClientGetsItsAnswer) {
 TEST_F(HttpChannelTest, BodiesPassInBothDirectionsAndStopTheWriter) {
   Begin();
   const std::string body(3 << 20, 'b');
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     EXPECT_THAT(ReceiveHead(tcp), HasSubstr("Content-Length: 3145728\r\n"));
     EXPECT_TRUE(tcp.Receive(body.size()) == body);
     tcp.Send(
@@ -320,7 +321,7 @@ TEST_F(HttpChannelTest, AReaderThatSleepsStopsTheWriter) {
   Begin();
   std::promise<void> done;
   std::shared_future<void> ended(done.get_future());
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     ReceiveHead(tcp);
     ended.wait();
   });
@@ -337,7 +338,7 @@ TEST_F(HttpChannelTest, PipelinedRequestsWaitOutside) {
   std::promise<void> done;
   std::shared_future<void> ended(done.get_future());
   std::atomic<int> heads{0};
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     ReceiveHead(tcp);
     ++heads;
     ended.wait();
@@ -377,7 +378,7 @@ TEST_F(HttpChannelTest, AnApplicationThatIsNotThereIsAReset) {
 
 TEST_F(HttpChannelTest, AnAnswerThatIsNoHttpIsAReset) {
   Begin();
-  Serve([](Tcp tcp) {
+  auto app = Serve([](Tcp tcp) {
     ReceiveHead(tcp);
     tcp.Send("hello\r\n\r\n");
     tcp.AwaitEnd();
@@ -390,7 +391,7 @@ TEST_F(HttpChannelTest, AnAnswerThatIsNoHttpIsAReset) {
 
 TEST_F(HttpChannelTest, AWebSocketIsEndedByThePolicyThatForbidsIt) {
   Begin();
-  Serve([](Tcp tcp) {
+  auto app = Serve([](Tcp tcp) {
     ReceiveHead(tcp);
     tcp.Send("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n");
     Echo(std::move(tcp));
@@ -415,7 +416,7 @@ TEST_F(HttpChannelTest, AWebSocketIsEndedByThePolicyThatForbidsIt) {
 
 TEST_F(HttpChannelTest, ARefusedClientThatGoesOnEndsWithItsPod) {
   Begin();
-  Serve(ServeOk);
+  auto app = Serve(ServeOk);
   for (Tcp& tcp : Both()) {
     ASSERT_TRUE(tcp.Send("nonsense\r\n\r\n"));
     EXPECT_THAT(ReceiveHead(tcp), HasSubstr("400"));

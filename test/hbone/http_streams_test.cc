@@ -106,8 +106,10 @@ class HttpStreamsTest : public EngineTest {
     Enrol(a(), client);
     Enrol(b(), server);
   }
-  void Serve(Server::Serve serve) {
-    app = std::make_unique<Server>(ApplicationOf(At(server)), std::move(serve));
+  // A test's own value, so that it ends before what `serve` refers to.
+  [[nodiscard]] std::unique_ptr<Server> Serve(Server::Serve serve) {
+    return std::make_unique<Server>(ApplicationOf(At(server)),
+                                    std::move(serve));
   }
   void Apply(AuthorizationPolicy::Action action,
              std::vector<model::AttributeTests> from,
@@ -140,12 +142,11 @@ class HttpStreamsTest : public EngineTest {
 
   TestPod client;
   TestPod server;
-  std::unique_ptr<Server> app;
 };
 
 TEST_F(HttpStreamsTest, TellsTheApplicationWhoTheClientIs) {
   Begin();
-  Serve(ServePaths);
+  auto app = Serve(ServePaths);
   std::vector<std::string> named;
   for (Peer& peer : Both()) {
     FieldList forged = Get("/");
@@ -163,7 +164,7 @@ TEST_F(HttpStreamsTest, TellsTheApplicationWhoTheClientIs) {
 TEST_F(HttpStreamsTest, WhatIsDeniedLeavesTheOthersAlone) {
   Begin();
   Deny("/no");
-  Serve(ServePaths);
+  auto app = Serve(ServePaths);
   for (Peer& peer : Both()) {
     // The application is dialled with the second.
     ASSERT_TRUE(peer.Send(wire::Head(1, Get("/no"))));
@@ -177,7 +178,7 @@ TEST_F(HttpStreamsTest, WhatIsDeniedLeavesTheOthersAlone) {
 
 TEST_F(HttpStreamsTest, APolicyCountsFromTheNextRequestOn) {
   Begin();
-  Serve(ServePaths);
+  auto app = Serve(ServePaths);
   for (Peer& peer : Both()) {
     ASSERT_TRUE(peer.Send(wire::Head(1, Get("/a"), false)));
     EXPECT_EQ(peer.Next(wire::kHeaders).Value(":status"), "200");
@@ -195,7 +196,7 @@ TEST_F(HttpStreamsTest, APolicyCountsFromTheNextRequestOn) {
 TEST_F(HttpStreamsTest, WhoIsDeniedAltogetherIsToldToo) {
   Begin();
   std::atomic<int> dialled = 0;
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     ++dialled;
     tcp.AwaitEnd();
   });
@@ -217,7 +218,7 @@ TEST_F(HttpStreamsTest, WhoIsDeniedAltogetherIsToldToo) {
 TEST_F(HttpStreamsTest, EachClientChoosesItsVersion) {
   Begin(model::Protocol::kGrpc);
   const std::string answer = "HTTP/1.1 204 No Content\r\n\r\n";
-  Serve([&](Tcp tcp) {
+  auto app = Serve([&](Tcp tcp) {
     tcp.Receive(std::string("POST").size());
     tcp.Send(answer);
     tcp.AwaitEnd();
@@ -237,7 +238,7 @@ TEST_F(HttpStreamsTest, EachClientChoosesItsVersion) {
 
 TEST_F(HttpStreamsTest, ManySmallPiecesAndAServerThatSpeaksFirst) {
   Begin();
-  Serve(ServePaths);
+  auto app = Serve(ServePaths);
   const std::string all = StrCat(StreamGateway::kPreface, wire::Settings({}),
                                  wire::Head(1, Get("/slowly")));
   for (int i = 0; i < 2; ++i) {
@@ -255,7 +256,7 @@ TEST_F(HttpStreamsTest, ManySmallPiecesAndAServerThatSpeaksFirst) {
 TEST_F(HttpStreamsTest, AHeadThatDoesNotEndIsNotAwaitedForEver) {
   options.head_deadline = absl::Milliseconds(100);
   Begin();
-  Serve(ServePaths);
+  auto app = Serve(ServePaths);
   const std::string half = StrCat(StreamGateway::kPreface, wire::Settings({}),
                                   wire::Frame(wire::kHeaders, 0, 1, "\x82"));
   for (const std::string& sent :
@@ -270,7 +271,7 @@ TEST_F(HttpStreamsTest, AHeadThatDoesNotEndIsNotAwaitedForEver) {
 
 TEST_F(HttpStreamsTest, TheApplicationsEndReachesTheClient) {
   Begin();
-  Serve([](Tcp tcp) {
+  auto app = Serve([](Tcp tcp) {
     Peer peer = Peer::Application(std::move(tcp));
     peer.Next(wire::kHeaders);
     peer.tcp().Finish();
