@@ -72,7 +72,7 @@ class Hooks {
   // pinned link) with an empty slot: inbound is closed from here on.
   virtual base::Status AttachLookup(uint64_t cookie, int netns_fd) = 0;
   // Puts a listener into a slot: what is captured goes there. Replaces a former
-  // one atomically.
+  // one atomically; fine when that very socket is there.
   virtual base::Status SetListener(uint64_t cookie, Slot slot,
                                    int listener_fd) = 0;
   virtual base::Status DetachLookup(uint64_t cookie) = 0;
@@ -108,6 +108,8 @@ class Hooks {
   virtual base::Status SetNodeAddresses(
       const std::vector<base::IpAddress>& addresses) = 0;
   virtual absl::flat_hash_map<std::string, uint64_t> Counters() const = 0;
+  // Another agent may have written destinations: reads what there is now.
+  virtual base::Status Reread() { return base::OkStatus(); }
 
   // Readable while exempted connections wait to be drained, for epoll; owned by
   // this. One event a connection, however often its SYN is sent; what overflows
