@@ -57,14 +57,20 @@ base::Status NodeEnroller::Begin(PodSink* sink,
                   NodeAddresses::Watch(loop_, [this] { SetNodeAddresses(); }));
   SetNodeAddresses();
   NODEWARD_ASSIGN(watch_, NetnsWatch::Create(loop_, [this] { LookAround(); }));
+  NODEWARD_TRY(WatchProbes());
+  kubelet_.reason = "not looked for yet";
+  FindKubelet();
+  // Whom a former agent took for the kubelet may be somebody else by now.
+  if (kubelet_id_ == 0) NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
+  tick_.Set(kTick);
+  return base::OkStatus();
+}
+
+base::Status NodeEnroller::WatchProbes() {
   NODEWARD_ASSIGN(probe_events_, ProbeEvents::Watch(loop_, node_.hooks,
                                                     [this](const auto& event) {
                                                       OnProbe(event);
                                                     }));
-  kubelet_.reason = "not looked for yet";
-  NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
-  FindKubelet();
-  tick_.Set(kTick);
   return base::OkStatus();
 }
 
@@ -72,6 +78,7 @@ base::Status NodeEnroller::Begin(PodSink* sink,
 
 void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
   snapshot_ = std::move(snapshot);
+  if (handing_over_) return;  // GoOn comes back to it
   // Destinations first: a pod must not be enrolled and send in plaintext what
   // the map does not name yet.
   const base::Status status =
@@ -95,7 +102,10 @@ void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
 }
 
 void NodeEnroller::Work() {
-  const absl::Time end = absl::Now() + kTurn;
+  if (handing_over_) return;
+  // What is handed over is taken in one go: the other agent waits for it.
+  const absl::Time end =
+      handed_.empty() ? absl::Now() + kTurn : absl::InfiniteFuture();
   // Those that leave first: a successor may want their namespace.
   for (const bool leaving : {true, false}) {
     for (auto& [uid, pod] : pods_) {
@@ -143,7 +153,7 @@ void NodeEnroller::LookAround() {
 
 void NodeEnroller::Tick() {
   tick_.Set(kTick);
-  FindKubelet();
+  if (!handing_over_) FindKubelet();
   ++ticks_;
   size_t place = 0;
   for (auto& [uid, pod] : pods_) {
@@ -180,6 +190,7 @@ void NodeEnroller::FindKubelet() {
 }
 
 void NodeEnroller::SetNodeAddresses() {
+  if (handing_over_) return;
   const base::Status status =
       node_.hooks->SetNodeAddresses(addresses_->addresses());
   if (!status.ok()) {
@@ -210,7 +221,7 @@ void NodeEnroller::OnProbe(const kernel::ProbeEvent& event) {
 }
 
 void NodeEnroller::ForgetStrangers() {
-  if (snapshot_ == nullptr || known_.empty()) return;
+  if (snapshot_ == nullptr || known_.empty() || former_lives_) return;
   std::vector<uint64_t> strangers = std::move(known_);
   known_.clear();
   std::erase_if(strangers, [&](uint64_t cookie) {
@@ -259,6 +270,12 @@ bool NodeEnroller::HasMoved(Pod& pod) const {
 void NodeEnroller::Reconcile(const std::string& uid, Pod& pod) {
   const Wanted wanted = WantedOf(pod);
   const bool gone = HasMoved(pod);
+  if (handing_over_) {
+    pod.due = true;
+    // Its sockets would keep the namespace; its hooks are not ours.
+    if (gone && pod.engine == Engine::kServes) Part(uid, pod, true);
+    return;
+  }
   switch (pod.engine) {
     case Engine::kServes:
       Serve(uid, pod, wanted, gone);
@@ -382,7 +399,11 @@ base::Status NodeEnroller::Enter(Pod& pod, Wanted wanted) {
     return pod.capture->Seal(*pod.workload, *snapshot_);
   }
   const absl::Time start = absl::Now();
-  const base::Status status = pod.capture->Enrol(*pod.workload, *snapshot_);
+  std::optional<HandedPod> handed =
+      TakeHanded(pod.workload->uid, pod.capture->netns().cookie());
+  pod.handed = handed.has_value();
+  const base::Status status =
+      pod.capture->Enrol(*pod.workload, *snapshot_, std::move(handed));
   if (pod.capture->enrolled()) {
     pod.engine = Engine::kServes;
     pod.sealed = false;
@@ -438,6 +459,68 @@ void NodeEnroller::CloseOrOpen(Pod& pod) {
     pod.sealed = false;
     pod.capture->Unhook();
   }
+}
+
+// --- two agents, one after the other ---------------------------------------
+
+std::vector<HandedPod> NodeEnroller::HandOver() {
+  handing_over_ = true;
+  probe_events_.reset();  // one reader at a time
+  std::vector<HandedPod> pods;
+  for (const auto& [uid, pod] : pods_) {
+    if (pod.engine == Engine::kServes) {
+      pods.push_back(pod.capture->HandOver());
+    }
+  }
+  return pods;
+}
+
+void NodeEnroller::GoOn() {
+  handing_over_ = false;
+  base::Status status = node_.hooks->Reread();
+  status.Update(WatchProbes());
+  if (!status.ok()) {
+    base::LogWarn("not all is as before the hand-over",
+                  {{"error", Message(status)}});
+  }
+  SetNodeAddresses();
+  FindKubelet();
+  if (snapshot_ != nullptr) Apply(snapshot_);
+}
+
+void NodeEnroller::TakeOver(std::vector<HandedPod> pods) {
+  former_lives_ = true;
+  for (HandedPod& pod : pods) {
+    const uint64_t cookie = pod.netns_cookie;
+    handed_.emplace(cookie, std::move(pod));
+  }
+}
+
+void NodeEnroller::FormerGone() {
+  former_lives_ = false;
+  ForgetStrangers();
+}
+
+base::Status NodeEnroller::HandedServed() const {
+  for (const auto& [uid, pod] : pods_) {
+    if (pod.handed && pod.engine != Engine::kServes) {
+      return base::Annotate(pod.failure,
+                            base::StrCat("take over pod ", pod.name));
+    }
+  }
+  if (handed_.empty()) return base::OkStatus();
+  return absl::FailedPreconditionError(
+      base::StrCat("take over pod with UID ", handed_.begin()->second.uid,
+                   ": this agent does not know it as one of the mesh"));
+}
+
+std::optional<HandedPod> NodeEnroller::TakeHanded(const std::string& uid,
+                                                  uint64_t netns_cookie) {
+  const auto found = handed_.find(netns_cookie);
+  if (found == handed_.end() || found->second.uid != uid) return std::nullopt;
+  HandedPod pod = std::move(found->second);
+  handed_.erase(found);
+  return pod;
 }
 
 // --- status ----------------------------------------------------------------
