@@ -52,7 +52,7 @@ base::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   return agent;
 }
 
-void Agent::Run() {
+base::Status Agent::Run() {
   base::LogInfo("agent started",
                 {{"node", config_.node},
                  {"version", kVersion},
@@ -62,6 +62,7 @@ void Agent::Run() {
   loop_->Run();
   if (leaving_) RemoveFromNode();
   base::LogInfo("agent stopped", {{"node", config_.node}});
+  return failure_;
 }
 
 void Agent::LogNewProblems(const std::vector<model::Problem>& before,
@@ -97,6 +98,8 @@ void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
 void Agent::Steer(model::SnapshotPtr snapshot) {
   // A newer one is on its way and brings the kernel further than this.
   if (stopping_ || snapshot != latest_) return;
+  decided_ = snapshot;
+  if (enroller_ == nullptr) return;  // its turn has not come
   enroller_->Apply(snapshot);
   steered_ = std::move(snapshot);
   TellEnrolled();
@@ -114,16 +117,24 @@ void Agent::TellEnrolled() {
 }
 
 void Agent::OnSignal(int signal) {
-  if (stopping_ || signalled_) {
+  if ((stopping_ && !yielded_) || signalled_) {
     base::LogWarn("second signal, stopping at once", {});
     loop_->Stop();
     return;
   }
   signalled_ = true;
-  readiness_.Set({"stopping"});
+  signal_ = signal;
   base::LogInfo("asked to stop",
                 {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-  if (kubernetes_ == nullptr || signal != SIGTERM) return Stop();
+  if (yielded_) return EndWhenDone();
+  if (enroller_ == nullptr) return loop_->Stop();  // its turn has not come
+  readiness_.Set({"stopping"});
+  // Its outcome tells: yielded, or to be stopped like any other.
+  if (taker_ == nullptr) BeginStop();
+}
+
+void Agent::BeginStop() {
+  if (kubernetes_ == nullptr || signal_ != SIGTERM) return Stop();
   kubernetes_->IsUninstalled(
       [this](bool uninstalled) { uninstalled ? Leave() : Stop(); });
 }
@@ -137,7 +148,7 @@ void Agent::Stop() {
 
 void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
-  if (stopping_ || signalled_) return;
+  if (stopping_ || signalled_ || enroller_ == nullptr) return;
   readiness_.Set(UnreadyReasons());
   TellEnrolled();
 }
@@ -163,6 +174,7 @@ std::string Agent::Scrape() {
 }
 
 void Agent::RefreshMetrics() {
+  if (enroller_ == nullptr) return;  // handed over meanwhile
   metrics_->SetSourceProblems(static_cast<int64_t>(
       source_->problems().size() +
       (latest_ == nullptr ? 0 : latest_->problems.size())));

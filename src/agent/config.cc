@@ -236,6 +236,17 @@ void Reader::ReadSetting(const Setting& setting, const Json& value,
 void Reader::ReadElement(const Setting& setting, const Json& value,
                          const std::string& pointer, const std::string& name) {
   const bool integer = setting.type == SettingType::kInteger;
+  if (setting.type == SettingType::kSwitch) {
+    if (!value.is_boolean()) {
+      return Mistake(Where(pointer), StrCat(name,
+                                            ": expected true or false, "
+                                            "found ",
+                                            Found(value)));
+    }
+    given_[setting.key].push_back(
+        {value.dump(), StrCat(Where(pointer), ": ", name)});
+    return;
+  }
   if (integer ? !value.is_number_integer() : !value.is_string()) {
     std::string_view expected = "text";
     if (integer) expected = "a whole number";

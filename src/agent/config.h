@@ -42,6 +42,7 @@ struct Config {
   bool crl_required = false;
   std::map<std::string, std::string> federation;    // trust domain -> path
   std::optional<absl::Duration> certificate_grace;  // none: one lifetime
+  bool takeover = false;  // from a live agent of this node
   std::string run_dir;
   std::string bpf_dir;
   std::string cgroup;          // "auto" or a path

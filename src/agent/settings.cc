@@ -303,6 +303,15 @@ constexpr Setting kSettings[] = {
        c.certificate_grace = grace;
        return base::OkStatus();
      }},
+    {"takeover", SettingType::kSwitch, "false",
+     "When an agent serves this node already: get ready beside it, then take\n"
+     "over its listening sockets, so that no connection is refused; it drains\n"
+     "and ends. Else such an agent is an error.",
+     [](Config& c, const std::string& v) {
+       if (v != "true" && v != "false") return Refuse(v, "use true or false");
+       c.takeover = v == "true";
+       return base::OkStatus();
+     }},
     {"runDir", SettingType::kText, "/run/nodeward",
      "Where control.sock and the lock lie; mode 0700. NODEWARD_RUN_DIR in the\n"
      "environment changes the default.",
@@ -422,6 +431,8 @@ std::string_view SettingTypeText(SettingType type) {
       return "whole number";
     case SettingType::kDuration:
       return "duration";
+    case SettingType::kSwitch:
+      return "true or false";
   }
   return "text";
 }
@@ -451,6 +462,9 @@ std::string SettingsHelp() {
                     ", ", SettingTypeText(setting.type));
     if (setting.type == SettingType::kTextList) {
       base::StrAppend(&text, " (as a flag: comma-separated)");
+    }
+    if (setting.type == SettingType::kSwitch) {
+      base::StrAppend(&text, " (as a flag: without a value)");
     }
     if (!setting.fallback.empty()) {
       base::StrAppend(&text, ", default ", setting.fallback);

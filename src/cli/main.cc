@@ -17,6 +17,7 @@
 #include "cli/check.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
+#include "cli/in_charge.h"
 #include "cli/policy.h"
 #include "cli/run_agent.h"
 #include "cli/status.h"
@@ -58,6 +59,7 @@ struct CommandLine {
   void AddCerts();
   void AddCheck();
   void AddEdges();
+  void AddInCharge();
   void AddPolicy();
   void AddPolicyTest(CLI::App* policy);
   void AddPolicyLint(CLI::App* policy);
@@ -103,6 +105,7 @@ CommandLine::CommandLine(const Environment& environment)
   AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
                &ca);
   AddEdges();
+  AddInCharge();
   AddPolicy();
   AddStatus();
   AddTapOptions(
@@ -139,6 +142,13 @@ void CommandLine::AddAgent() {
   for (const agent::Setting& setting : agent::Settings()) {
     const std::string key(setting.key);
     // Shown by SettingsHelp instead.
+    if (setting.type == agent::SettingType::kSwitch) {
+      command
+          ->add_flag_callback(agent::FlagOf(key),
+                              [this, key] { agent.flags[key] = "true"; })
+          ->group("");
+      continue;
+    }
     command
         ->add_option_function<std::string>(
             agent::FlagOf(key),
@@ -153,7 +163,8 @@ void CommandLine::AddAgent() {
       "\nExamples:\n"
       "  nodeward agent --config /etc/nodeward/config.yaml\n"
       "  nodeward agent --config node-a.yaml --node node-a --log-level debug\n"
-      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n\n"
+      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n"
+      "  nodeward agent --config /etc/nodeward/config.yaml --takeover\n\n"
       "A file:\n"
       "  node: node-a\n"
       "  source: {manifests: /etc/nodeward/manifests}\n"
@@ -217,6 +228,16 @@ void CommandLine::AddEdges() {
   command->add_option("-o,--output", edges.output, "How to print it")
       ->check(CLI::IsMember({"table", "wide", "json"}))
       ->type_name("FORMAT");
+}
+
+void CommandLine::AddInCharge() {
+  AddRunDir(
+      AddCommand("in-charge",
+                 "Is the agent of this container the one that serves the node?",
+                 "nodeward in-charge\n\n"
+                 "For a startup probe: the exit status is 0 once the agent of\n"
+                 "the container it runs in serves, and 1 while another does."),
+      &run_dir);
 }
 
 void CommandLine::AddPolicy() {
@@ -452,6 +473,7 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     line.edges.run_dir = line.run_dir;
     return Edges(environment, line.edges);
   }
+  if (command == "in-charge") return InCharge(environment, line.run_dir);
   if (command == "policy test") {
     line.policy_test.run_dir = line.run_dir;
     return PolicyTest(environment, line.policy_test);
