@@ -38,5 +38,6 @@ runDir: /run/nodeward
 bpfDir: /sys/fs/bpf/nodeward
 meshCIDRs: {{ toJson .Values.meshCIDRs }}
 drain: {{ .Values.agent.drain }}
+takeover: {{ .Values.agent.takeover }}
 log: {level: {{ .Values.agent.logLevel }}, format: {{ .Values.agent.logFormat }}}
 {{- end }}
