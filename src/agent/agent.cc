@@ -139,13 +139,6 @@ void Agent::BeginStop() {
       [this](bool uninstalled) { uninstalled ? Leave() : Stop(); });
 }
 
-void Agent::Stop() {
-  stopping_ = true;
-  base::LogInfo("stopping; enrolled pods stay closed to plaintext",
-                {{"drain", absl::FormatDuration(config_.drain)}});
-  engine_->Drain(config_.drain, [this] { loop_->Stop(); });
-}
-
 void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
   if (stopping_ || signalled_ || enroller_ == nullptr) return;

@@ -84,6 +84,8 @@ class Agent {
   void BeginStop();
   // Ends, with what is pinned left in place.
   void Stop();
+  void AwaitQuiet();
+  void EndService(absl::Duration drain);
   // Ends, with every pod out of the mesh and nothing left of nodeward on the
   // node.
   void Leave();
@@ -164,9 +166,13 @@ class Agent {
   bool marks_removed_ = false;
   absl::Time leave_by_;
   int signal_ = 0;  // which asked to stop
+  std::unique_ptr<io::Timer> quiet_;
+  absl::Time stop_by_;
+  bool service_ended_ = false;  // accepts no connection any more
 
   std::unique_ptr<io::Timer> turn_;
   std::string waits_for_;
+  absl::Time ask_again_ = absl::InfinitePast();
   base::Status failure_;                // ends Run
   std::unique_ptr<OtherAgent> former_;  // whom this one took over from
   std::unique_ptr<OtherAgent> taker_;   // who takes over from this one

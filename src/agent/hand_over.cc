@@ -53,8 +53,10 @@ void Agent::OnTakeoverRequest(base::Fd connection, const Json& args) {
     refusal = Refusal(base::FromAbsl(why.message()), true);
   } else if (taker_ != nullptr) {
     refusal = Refusal("another agent is taking over already", false);
-  } else if (signalled_ || steered_ == nullptr) {
-    refusal = Refusal(signalled_ ? "it is stopping" : "it is starting", false);
+  } else if (service_ended_ || (signalled_ && !stopping_) || leaving_) {
+    refusal = Refusal("it is stopping", false);
+  } else if (steered_ == nullptr) {
+    refusal = Refusal("it is starting", false);
   }
   if (!refusal.is_null()) {
     base::LogWarn("does not hand over",
@@ -113,7 +115,7 @@ void Agent::KeepServing(std::string_view why) {
   ForgetTaker();
   (void)run_dir_->Sign();
   enroller_->GoOn();
-  if (signalled_) BeginStop();
+  if (signalled_ && !stopping_) BeginStop();
 }
 
 // It, or the timer, may be what is calling.

@@ -44,8 +44,8 @@ base::Status HandoverTerms::MayTakeFrom(const HandoverTerms& giver) const {
   if (abi != giver.abi) {
     return absl::FailedPreconditionError(StrCat(
         "its pinned maps are of version ", giver.abi, ", this agent's of ", abi,
-        ": stop it first, then start this one (plaintext stays refused "
-        "meanwhile)"));
+        ": stop it; this one serves as soon as it has ended (plaintext stays "
+        "refused meanwhile)"));
   }
   if (bpf_dir != giver.bpf_dir) {
     return absl::FailedPreconditionError(StrCat("it pins in ", giver.bpf_dir,

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "admin/control.h"
 #include "agent/agent.h"
 #include "base/log.h"
@@ -21,8 +22,9 @@ using base::Json;
 using base::StrCat;
 
 constexpr absl::Duration kTurnInterval = absl::Milliseconds(100);
-// After a refusal that may pass.
+// After a refusal that may pass, and after one that will not.
 constexpr absl::Duration kAskAgain = absl::Seconds(1);
+constexpr absl::Duration kAskRarely = absl::Seconds(30);
 constexpr absl::Duration kConnectPatience = absl::Seconds(5);
 
 }  // namespace
@@ -41,15 +43,16 @@ void Agent::AwaitTurn() {
   if (!absl::IsAlreadyExists(free.status())) return Fail(free.status());
   const std::vector<std::string> missing = MissingToServe();
   if (!missing.empty()) return SayWaiting(missing.front());
+  if (absl::Now() < ask_again_) return;
   base::Status status = TakeOver();
-  if (status.ok()) {
-    turn_->Cancel();
-  } else if (absl::IsUnavailable(status) && enroller_ == nullptr) {
-    turn_->Set(kAskAgain);
-    SayWaiting(std::string(status.message()));
-  } else {
-    Fail(std::move(status));
+  if (status.ok()) return turn_->Cancel();
+  const bool final = absl::IsFailedPrecondition(status);
+  if (enroller_ != nullptr || !(final || absl::IsUnavailable(status))) {
+    return Fail(std::move(status));
   }
+  // Also after a final one: the other may end, and then it is this one's turn.
+  ask_again_ = absl::Now() + (final ? kAskRarely : kAskAgain);
+  SayWaiting(std::string(status.message()));
 }
 
 void Agent::SayWaiting(const std::string& why) {

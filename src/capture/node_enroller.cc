@@ -128,7 +128,22 @@ void NodeEnroller::Work() {
            entry.second.engine == Engine::kNothing;
   });
   ForgetStrangers();
+  RemoveOtherVersions();
   WatchNamespaces();
+}
+
+// Whatever they had is captured by now as it should be.
+void NodeEnroller::RemoveOtherVersions() {
+  if (snapshot_ == nullptr || std::exchange(others_removed_, true)) return;
+  const auto removed = kernel::RemoveOtherVersions(options_.bpf_dir);
+  if (!removed.ok()) {
+    base::LogError("hooks of another version of nodeward stay and refuse",
+                   {{"error", Message(removed.status())}});
+    return;
+  }
+  for (const std::string& what : *removed) {
+    base::LogInfo("removed of another version", {{"what", what}});
+  }
 }
 
 void NodeEnroller::WatchNamespaces() {

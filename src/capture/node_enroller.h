@@ -99,6 +99,7 @@ class NodeEnroller final : public Enroller {
   void SetNodeAddresses();
   void OnProbe(const kernel::ProbeEvent& event);
   void ForgetStrangers();
+  void RemoveOtherVersions();
   PodStatus StatusOf(const std::string& uid, const Pod& pod) const;
 
   io::Loop& loop_;
@@ -117,6 +118,7 @@ class NodeEnroller final : public Enroller {
   // By netns cookie: handed over, and not taken into service yet.
   std::map<uint64_t, HandedPod> handed_;
   bool former_lives_ = false;  // and may drain what it does not serve any more
+  bool others_removed_ = false;
   bool handing_over_ = false;  // the kernel is another agent's to change
   io::Timer tick_;
   size_t ticks_ = 0;

@@ -135,4 +135,9 @@ class Hooks {
 // the node's network namespace.
 base::StatusOr<std::vector<std::string>> RemovePins(const std::string& bpf_dir);
 
+// The same for what agents of other ABI versions left, and of this one nothing:
+// for when this one's hooks stand. Until then both are attached, which closes.
+base::StatusOr<std::vector<std::string>> RemoveOtherVersions(
+    const std::string& bpf_dir);
+
 }  // namespace nodeward::kernel

@@ -141,10 +141,9 @@ TEST(RunDirTest, AnotherDirectorysLockIsNotTaken) {
   const TempDir temp, other;
   const auto theirs = RunDir::Open(other.path());
   ASSERT_TRUE(theirs.ok() && RunDir::Open(temp.path()).ok());
-  EXPECT_FALSE(
-      RunDir::Adopt(temp.path(),
-                    base::Fd(fcntl(theirs->lock(), F_DUPFD_CLOEXEC, 0)))
-          .ok());
+  EXPECT_FALSE(RunDir::Adopt(temp.path(), base::Fd(fcntl(theirs->lock(),
+                                                         F_DUPFD_CLOEXEC, 0)))
+                   .ok());
   EXPECT_FALSE(RunDir::Adopt(temp.path(), base::Fd()).ok());
 }
 

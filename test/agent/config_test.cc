@@ -389,8 +389,8 @@ TEST_F(ConfigTest, ASwitchIsTrueOrFalse) {
   EXPECT_FALSE(Load("node: a")->takeover);
   EXPECT_TRUE(Load("node: a\ntakeover: true")->takeover);
   EXPECT_FALSE(Load("node: a\ntakeover: false")->takeover);
-  EXPECT_TRUE(Load("node: a\ntakeover: false", {{"takeover", "true"}})
-                  ->takeover);
+  EXPECT_TRUE(
+      Load("node: a\ntakeover: false", {{"takeover", "true"}})->takeover);
   EXPECT_EQ(Mistakes("node: a\ntakeover: \"yes\""),
             "config.yaml:2: takeover: expected true or false, found text");
 }

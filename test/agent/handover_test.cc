@@ -37,8 +37,7 @@ TEST(HandoverTermsTest, OnlyOfTheSameNodeAndPins) {
 
 TEST(HandoverTermsTest, AsJsonAndBack) {
   const HandoverTerms terms{3, "/bpf", "n"};
-  EXPECT_EQ(terms.ToJson().dump(),
-            R"({"abi":3,"bpfDir":"/bpf","node":"n"})");
+  EXPECT_EQ(terms.ToJson().dump(), R"({"abi":3,"bpfDir":"/bpf","node":"n"})");
   EXPECT_TRUE(HandoverTerms::FromJson(terms.ToJson()).MayTakeFrom(terms).ok());
   // What says nothing fits nobody.
   EXPECT_FALSE(HandoverTerms::FromJson(Json()).MayTakeFrom(terms).ok());
@@ -59,12 +58,11 @@ capture::HandedPod SomePod() {
 
 TEST(HandedPodTest, ALineIsWhatItWas) {
   const capture::HandedPod pod = SomePod();
-  EXPECT_EQ(
-      PodToJson(pod).dump(),
-      R"({"pod":"uid-1","netnsCookie":4711,"earlier":[)"
-      R"({"cookie":5,"local":"10.0.0.1:80","remote":"[fd00::1]:4000"},)"
-      R"({"cookie":1099511627776,"local":"[::]:0","remote":"[::]:0"}],)"
-      R"("sysctls":{"net/ipv4/fwmark_reflect":1}})");
+  EXPECT_EQ(PodToJson(pod).dump(),
+            R"({"pod":"uid-1","netnsCookie":4711,"earlier":[)"
+            R"({"cookie":5,"local":"10.0.0.1:80","remote":"[fd00::1]:4000"},)"
+            R"({"cookie":1099511627776,"local":"[::]:0","remote":"[::]:0"}],)"
+            R"("sysctls":{"net/ipv4/fwmark_reflect":1}})");
   admin::DescriptorLine line{PodToJson(pod), {}};
   line.descriptors.push_back({"hbone", AnyFd()});
   line.descriptors.push_back({"outbound6", AnyFd()});

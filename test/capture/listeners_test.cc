@@ -33,9 +33,9 @@ TEST_F(ListenersTest, WhatIsHandedOverIsLookedAt) {
   auto opened = Open(pod);
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_TRUE(CheckListeners(*opened, pod.netns().cookie()).ok());
-  EXPECT_THAT(std::string(CheckListeners(*opened, other.netns().cookie())
-                              .message()),
-              HasSubstr("no such listening socket"));
+  EXPECT_THAT(
+      std::string(CheckListeners(*opened, other.netns().cookie()).message()),
+      HasSubstr("no such listening socket"));
   opened->outbound6.Reset();  // as in a pod without IPv6
   EXPECT_TRUE(CheckListeners(*opened, pod.netns().cookie()).ok());
   std::swap(opened->outbound4, opened->inbound4);

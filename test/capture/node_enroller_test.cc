@@ -460,9 +460,8 @@ class HandoverTest : public NodeEnrollerTest {
     return pods;
   }
   void TakeOver(std::vector<HandedPod> pods) {
-    next_->With([&](Enroller& enroller) {
-      enroller.TakeOver(std::move(pods));
-    });
+    next_->With(
+        [&](Enroller& enroller) { enroller.TakeOver(std::move(pods)); });
   }
   base::Status Served() {
     base::Status status;

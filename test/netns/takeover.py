@@ -166,6 +166,24 @@ def failures(s, lab):
     s.check("and says so", agent.serves(), True)
 
 
+def from_one_that_stops(s, lab):
+    """It serves on while it drains, until another one does."""
+    agent = lab.agents()[1]
+    listener = lab.server.listen(9000)
+    pair = opened(lab.client, lab.server.ip4, listener, 9000)
+    load = Load(lab)
+    agent.terminate()
+    await_that("it stops", lambda: not agent.ready())
+    takes_over(s, agent)
+    s.that("from one that stops: an open connection goes on", speaks(pair))
+    for end in (*pair, listener):
+        end.close()
+    ends(s, agent, "from one that stops")
+    number, failed = load.stop()
+    s.check(f"from one that stops: of {number} connections those that failed",
+            failed, [])
+
+
 def asks(new, agent):
     """Is there a connection from `new` to the control socket?"""
     done = agent.node.run("ss", "-xnpH")
@@ -183,6 +201,7 @@ def run(s):
     await_that("served", lambda: serves(lab))
     failures(s, lab)
     three_in_a_row(s, lab)
+    from_one_that_stops(s, lab)
     agent = lab.agents()[1]
     s.check("the lock names the agent that serves",
             open(f"{agent.run_dir}/lock", encoding="ascii").read().strip(),
