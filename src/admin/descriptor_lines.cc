@@ -158,8 +158,6 @@ base::StatusOr<DescriptorLine> DescriptorLineReader::Parse(
         {name.get<std::string>(), std::move(descriptors_.front())});
     descriptors_.pop_front();
   }
-  // With no byte of a further line here, what is left belongs to none.
-  if (pending_.empty()) descriptors_.clear();
   return parsed;
 }
 
@@ -170,6 +168,8 @@ base::StatusOr<std::optional<DescriptorLine>> DescriptorLineReader::Next() {
       const std::string line = pending_.substr(0, end);
       pending_.erase(0, end + 1);
       NODEWARD_ASSIGN(DescriptorLine parsed, Parse(line));
+      // With no byte of a further line here, what is left belongs to none.
+      if (pending_.empty()) descriptors_.clear();
       return std::optional<DescriptorLine>(std::move(parsed));
     }
     if (pending_.size() > kMaxDescriptorLine) return NoSuchLine("too long");

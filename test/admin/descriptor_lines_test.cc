@@ -131,7 +131,7 @@ TEST_F(DescriptorLinesTest, WhatIsNoSuchLineIsAnError) {
 
 TEST_F(DescriptorLinesTest, WhatNoLineNamesIsClosed) {
   int ends[2];
-  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
   const base::Fd out(ends[0]);
   base::Fd in(ends[1]);
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};

@@ -52,17 +52,20 @@ capture::HandedPod SomePod() {
   pod.earlier[0].local = *base::Endpoint::Parse("10.0.0.1:80");
   pod.earlier[0].remote = *base::Endpoint::Parse("[fd00::1]:4000");
   pod.earlier[1].cookie = uint64_t{1} << 40;
+  pod.earlier[1].local = *base::Endpoint::Parse("10.0.0.1:81");
+  pod.earlier[1].remote = *base::Endpoint::Parse("10.0.0.2:5");
   pod.former_sysctls = {{"net/ipv4/fwmark_reflect", 1}};
   return pod;
 }
 
 TEST(HandedPodTest, ALineIsWhatItWas) {
   const capture::HandedPod pod = SomePod();
-  EXPECT_EQ(PodToJson(pod).dump(),
-            R"({"pod":"uid-1","netnsCookie":4711,"earlier":[)"
-            R"({"cookie":5,"local":"10.0.0.1:80","remote":"[fd00::1]:4000"},)"
-            R"({"cookie":1099511627776,"local":"[::]:0","remote":"[::]:0"}],)"
-            R"("sysctls":{"net/ipv4/fwmark_reflect":1}})");
+  EXPECT_EQ(
+      PodToJson(pod).dump(),
+      R"({"pod":"uid-1","netnsCookie":4711,"earlier":[)"
+      R"({"cookie":5,"local":"10.0.0.1:80","remote":"[fd00::1]:4000"},)"
+      R"({"cookie":1099511627776,"local":"10.0.0.1:81","remote":"10.0.0.2:5"}],)"
+      R"("sysctls":{"net/ipv4/fwmark_reflect":1}})");
   admin::DescriptorLine line{PodToJson(pod), {}};
   line.descriptors.push_back({"hbone", AnyFd()});
   line.descriptors.push_back({"outbound6", AnyFd()});
