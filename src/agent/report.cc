@@ -103,6 +103,7 @@ std::vector<std::string> Agent::UnreadyReasons() const {
 
 std::vector<std::string> Agent::MissingCertificates() const {
   std::vector<std::string> missing;
+  if (renewer_->complete()) return missing;
   for (const auto& certificate : renewer_->status()) {
     if (certificate.state == identity::CertificateState::kPending ||
         certificate.state == identity::CertificateState::kExpired) {

@@ -98,6 +98,7 @@ TEST_F(HandoverTest, TheNextServesOnTheVerySockets) {
 }
 
 TEST_F(HandoverTest, MeanwhileTheFirstChangesNothingAndThenGoesOn) {
+  next_.reset();
   TestPod pod(node_, {.number = 2});
   TestPod late(node_, {.number = 3});
   agent_->Apply({WorkloadOf(pod, "a")});
@@ -115,6 +116,7 @@ TEST_F(HandoverTest, MeanwhileTheFirstChangesNothingAndThenGoesOn) {
 }
 
 TEST_F(HandoverTest, APodThatEndsMeanwhileIsLetGoAndItsHooksLeft) {
+  next_.reset();
   TestPod pod(node_, {.number = 2});
   agent_->Apply({WorkloadOf(pod, "a")});
   const uint64_t cookie = pod.netns().cookie();
