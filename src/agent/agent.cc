@@ -40,6 +40,7 @@ Agent::Agent(const Config& config) : config_(config), started_(absl::Now()) {}
 Agent::~Agent() {
   // The workers call back into the recorder and post to the loop: they go
   // first, whatever the order of members says.
+  plugin_.reset();
   source_.reset();
   enroller_.reset();
   engine_.reset();
@@ -111,6 +112,7 @@ void Agent::TellEnrolled() {
     if (pod.state == capture::PodState::kSkipped) pods[pod.uid] = false;
   }
   source_->SetEnrolled(pods);
+  if (plugin_ != nullptr && steered_ != nullptr) plugin_->Update();
 }
 
 void Agent::OnSignal(int signal) {
@@ -130,6 +132,8 @@ void Agent::OnSignal(int signal) {
 
 void Agent::Stop() {
   stopping_ = true;
+  // Pods that start now wait for the next agent.
+  plugin_.reset();
   base::LogInfo("stopping; enrolled pods stay closed to plaintext",
                 {{"drain", absl::FormatDuration(config_.drain)}});
   engine_->Drain(config_.drain, [this] { loop_->Stop(); });

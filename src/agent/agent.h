@@ -14,6 +14,7 @@
 #include "admin/run_dir.h"
 #include "admin/status.h"
 #include "agent/config.h"
+#include "agent/node_plugin.h"
 #include "agent/pod_sink.h"
 #include "base/status.h"
 #include "capture/enroller.h"
@@ -108,6 +109,7 @@ class Agent {
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
   kube::Source* kubernetes_ = nullptr;  // source_, when it is that
+  std::unique_ptr<NodePlugin> plugin_;  // null: none is to be installed
   model::SnapshotPtr latest_;           // the last one the source told of
   model::SnapshotPtr steered_;          // the last one the kernel steers by
   admin::Readiness readiness_;

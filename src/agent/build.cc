@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "caclient/remote_ca.h"
+#include "cni/told_sandboxes.h"
 #include "cri/runtime.h"
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
@@ -83,11 +84,20 @@ base::Status Agent::BuildSource() {
   options.api.token = config_.kubernetes_token;
   options.reading = std::move(reading);
   options.daemonset = config_.kubernetes_daemonset;
+  auto sandboxes = std::make_unique<cni::ToldSandboxes>(
+      cri::AskRuntime(*loop_, config_.cri));
+  cni::ToldSandboxes* const told = sandboxes.get();
   NODEWARD_ASSIGN(auto source,
                   kube::FollowKubernetes(*loop_, std::move(options),
-                                         cri::AskRuntime(*loop_, config_.cri)));
+                                         std::move(sandboxes)));
   kubernetes_ = source.get();
   source_ = std::move(source);
+  if (config_.cni_conf_dir.empty()) return base::OkStatus();
+  NODEWARD_ASSIGN(plugin_,
+                  NodePlugin::Create(
+                      *loop_, config_, kubernetes_, told,
+                      [this] { return steered_; },
+                      [this] { return enroller_->status(); }));
   return base::OkStatus();
 }
 

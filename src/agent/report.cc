@@ -95,6 +95,9 @@ std::vector<std::string> Agent::UnreadyReasons() const {
       if (problem.closes) reasons.push_back(problem.ToString());
     }
   }
+  if (plugin_ != nullptr && !plugin_->problem().empty()) {
+    reasons.push_back(plugin_->problem());
+  }
   for (const auto& certificate : renewer_->status()) {
     if (certificate.state == identity::CertificateState::kPending ||
         certificate.state == identity::CertificateState::kExpired) {

@@ -30,6 +30,14 @@ source:
   kubernetes:
     daemonset: {{ .Release.Namespace }}/nodeward-agent
   cri: unix://{{ .Values.agent.criSocket }}
+{{- with .Values.cni }}
+{{- if .enabled }}
+cni:
+  confDir: {{ .confDir }}
+  binDir: {{ .binDir }}
+  serviceAccount: {{ $.Release.Namespace }}/nodeward-cni
+{{- end }}
+{{- end }}
 ca:
   address: {{ include "nodeward.ca.address" . }}
   roots: /etc/nodeward/ca/root-cert.pem
