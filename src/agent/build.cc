@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "caclient/remote_ca.h"
+#include "cni/installer.h"
 #include "cni/told_sandboxes.h"
 #include "cri/runtime.h"
 #include "nodeward/version.h"
@@ -87,17 +88,24 @@ base::Status Agent::BuildSource() {
   auto sandboxes = std::make_unique<cni::ToldSandboxes>(
       cri::AskRuntime(*loop_, config_.cri));
   cni::ToldSandboxes* const told = sandboxes.get();
-  NODEWARD_ASSIGN(auto source,
-                  kube::FollowKubernetes(*loop_, std::move(options),
-                                         std::move(sandboxes)));
+  NODEWARD_ASSIGN(
+      auto source,
+      kube::FollowKubernetes(*loop_, std::move(options), std::move(sandboxes)));
   kubernetes_ = source.get();
   source_ = std::move(source);
   if (config_.cni_conf_dir.empty()) return base::OkStatus();
-  NODEWARD_ASSIGN(plugin_,
-                  NodePlugin::Create(
-                      *loop_, config_, kubernetes_, told,
-                      [this] { return steered_; },
-                      [this] { return enroller_->status(); }));
+  if (!config_.cni_install) {
+    NODEWARD_ASSIGN(const auto removed, cni::RemovePlugin(config_.cni_conf_dir,
+                                                          config_.cni_bin_dir));
+    for (const std::string& what : removed) {
+      base::LogInfo("removed from this node", {{"what", what}});
+    }
+    return base::OkStatus();
+  }
+  NODEWARD_ASSIGN(plugin_, NodePlugin::Create(
+                               *loop_, config_, kubernetes_, told,
+                               [this] { return steered_; },
+                               [this] { return enroller_->status(); }));
   return base::OkStatus();
 }
 

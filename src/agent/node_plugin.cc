@@ -58,20 +58,19 @@ base::StatusOr<std::unique_ptr<NodePlugin>> NodePlugin::Create(
                  .agent_namespace = daemonset.substr(0, daemonset.find('/'))}));
   NODEWARD_ASSIGN(
       plugin->server_,
-      cni::Server::Listen(
-          loop, socket,
-          [raw = plugin.get()](const cni::Question& question,
-                               PodStarts::Reply reply) {
-            raw->starts_->Ask(question, std::move(reply));
-          },
-          {}));
+      cni::Server::Listen(loop, socket,
+                          [raw = plugin.get()](const cni::Question& question,
+                                               PodStarts::Reply reply) {
+                            raw->starts_->Ask(question, std::move(reply));
+                          },
+                          {}));
   if (!config.cni_account.empty()) {
-    source->KeepToken(config.cni_account,
-                      [raw = plugin.get(),
-                       alive = std::weak_ptr<bool>(plugin->alive_)](
-                          const std::string& token) {
-                        if (!alive.expired()) raw->OnToken(token);
-                      });
+    source->KeepToken(
+        config.cni_account,
+        [raw = plugin.get(), alive = std::weak_ptr<bool>(plugin->alive_)](
+            const std::string& token) {
+          if (!alive.expired()) raw->OnToken(token);
+        });
   }
   return plugin;
 }

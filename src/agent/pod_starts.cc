@@ -19,7 +19,9 @@ using Kind = cni::Answer::Kind;
 // How often it is looked whether a pod is captured by now.
 constexpr absl::Duration kLookEvery = absl::Milliseconds(20);
 
-Answer Refused(std::string reason) { return {Kind::kRefused, std::move(reason)}; }
+Answer Refused(std::string reason) {
+  return {Kind::kRefused, std::move(reason)};
+}
 
 const model::Workload* FindPod(const model::Snapshot* snapshot,
                                const std::string& node,
@@ -121,8 +123,8 @@ std::optional<Answer> PodStarts::Judge(
       loop_.now() < pending.deadline) {
     return answer;
   }
-  return Refused(StrCat("it is of the mesh and not captured: ",
-                        pending.waits_for));
+  return Refused(
+      StrCat("it is of the mesh and not captured: ", pending.waits_for));
 }
 
 std::optional<Answer> PodStarts::JudgeMember(

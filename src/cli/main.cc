@@ -24,7 +24,9 @@
 #include "cli/tap_options.h"
 #include "cli/uninstall.h"
 #include "cli/version.h"
+#include "cni/call.h"
 #include "cni/installer.h"
+#include "cni/process.h"
 
 namespace nodeward::cli {
 namespace {
@@ -558,6 +560,11 @@ int Run(Environment& environment, const std::vector<std::string>& arguments) {
 }
 
 int Main(int argc, char** argv) {
+  // As a CNI plugin it goes by the name of its file.
+  const std::string_view name = argc > 0 ? argv[0] : "";
+  if (name.substr(name.rfind('/') + 1) == cni::kPluginName) {
+    return cni::RunProcess();
+  }
   Environment environment = ProcessEnvironment();
   return Run(environment,
              std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

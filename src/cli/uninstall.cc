@@ -12,9 +12,10 @@ namespace nodeward::cli {
 base::StatusOr<int> Uninstall(Environment& environment,
                               const UninstallOptions& options) {
   if (!options.node) {
-    environment.err << "nodeward uninstall: say what is to be removed: --node "
-                       "takes every hook, pin, rule and sysctl and the CNI plugin "
-                       "off this node\n";
+    environment.err
+        << "nodeward uninstall: say what is to be removed: --node "
+           "takes every hook, pin, rule and sysctl and the CNI plugin "
+           "off this node\n";
     return kUsage;
   }
   const auto agent =

@@ -9,8 +9,8 @@
 namespace nodeward::cli {
 
 // nodeward uninstall: takes everything of nodeward off this node's kernel and
-// its CNI folders, and tells what it was. Refuses while an agent runs, which would go on without its
-// hooks.
+// its CNI folders, and tells what it was. Refuses while an agent runs, which
+// would go on without its hooks.
 struct UninstallOptions {
   std::string run_dir;
   bool node = false;

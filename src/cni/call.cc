@@ -54,9 +54,9 @@ base::Status CheckVersion(const std::string& version) {
   if (std::find(known.begin(), known.end(), version) != known.end()) {
     return base::OkStatus();
   }
-  return absl::UnimplementedError(
-      StrCat("cniVersion '", version, "' is not one of ", known.front(), " to ",
-             known.back()));
+  return absl::UnimplementedError(StrCat("cniVersion '", version,
+                                         "' is not one of ", known.front(),
+                                         " to ", known.back()));
 }
 
 base::Status RequireSandbox(const Call& call) {
@@ -76,15 +76,16 @@ base::Status RequireSandbox(const Call& call) {
 }  // namespace
 
 const std::vector<std::string>& SupportedVersions() {
-  static const auto* const kVersions = new std::vector<std::string>{
-      "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+  static const auto* const kVersions =
+      new std::vector<std::string>{"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
   return *kVersions;
 }
 
 base::StatusOr<Verb> ReadVerb(const Variables& variables) {
   constexpr std::pair<const char*, Verb> kVerbs[] = {
-      {"ADD", Verb::kAdd},       {"DEL", Verb::kDel}, {"CHECK", Verb::kCheck},
-      {"STATUS", Verb::kStatus}, {"GC", Verb::kGc},   {"VERSION", Verb::kVersion}};
+      {"ADD", Verb::kAdd},     {"DEL", Verb::kDel},
+      {"CHECK", Verb::kCheck}, {"STATUS", Verb::kStatus},
+      {"GC", Verb::kGc},       {"VERSION", Verb::kVersion}};
   const std::string command = variables("CNI_COMMAND");
   for (const auto& [name, verb] : kVerbs) {
     if (command == name) return verb;

@@ -37,7 +37,7 @@ struct Call {
   std::string kubeconfig;
   std::string namespaces;
   std::string agent_namespace;
-  base::Json previous;  // prevResult; null: none
+  base::Json previous;               // prevResult; null: none
   std::vector<base::IpAddress> ips;  // of `previous`, inside of the sandbox
 };
 

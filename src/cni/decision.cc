@@ -43,9 +43,9 @@ Decision Decide(const Sighting& sighting, const std::string& uid,
     return {Kind::kNotHere, "the API server has no such namespace"};
   }
   if (sighting.namespace_status != 200) {
-    return {Kind::kUnknown, StrCat("the API server answers ",
-                                   sighting.namespace_status,
-                                   " when asked for its namespace")};
+    return {Kind::kUnknown,
+            StrCat("the API server answers ", sighting.namespace_status,
+                   " when asked for its namespace")};
   }
   const discovery::Namespace name_space = ReadNamespace(sighting.name_space);
   if (sighting.pod_status == 404) return WithoutPod(name_space);
@@ -66,9 +66,8 @@ Decision Decide(const Sighting& sighting, const std::string& uid,
   }
   const discovery::Pod pod = ReadPod(root, metadata, "");
   if (!node.empty() && *pod.workload->node != node) {
-    return {Kind::kNotHere,
-            StrCat("the API server has it on node '", *pod.workload->node,
-                   "', not on ", node)};
+    return {Kind::kNotHere, StrCat("the API server has it on node '",
+                                   *pod.workload->node, "', not on ", node)};
   }
   const auto enrolment = DecideEnrolment(pod, &name_space);
   if (!enrolment.opted_in) return {Kind::kOutside, enrolment.reason};

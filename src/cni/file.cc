@@ -26,11 +26,9 @@ base::StatusOr<std::string> ReadUpTo(const std::string& path, size_t largest) {
   if (fstat(fd.get(), &about) != 0) {
     return base::ErrnoStatus(errno, StrCat("look at ", path));
   }
-  if (!S_ISREG(about.st_mode) ||
-      static_cast<size_t>(about.st_size) > largest) {
-    return absl::InvalidArgumentError(
-        StrCat("read ", path, ": no regular file of at most ", largest,
-               " bytes"));
+  if (!S_ISREG(about.st_mode) || static_cast<size_t>(about.st_size) > largest) {
+    return absl::InvalidArgumentError(StrCat(
+        "read ", path, ": no regular file of at most ", largest, " bytes"));
   }
   std::string text(static_cast<size_t>(about.st_size), '\0');
   size_t got = 0;
@@ -102,8 +100,7 @@ base::Status ReplaceFile(const std::string& path, std::string_view content,
 }
 
 base::Status CopyProgram(const std::string& source, const std::string& path) {
-  NODEWARD_ASSIGN(const std::string program,
-                  ReadUpTo(source, kLargestProgram));
+  NODEWARD_ASSIGN(const std::string program, ReadUpTo(source, kLargestProgram));
   const auto present = ReadUpTo(path, kLargestProgram);
   if (present.ok() && *present == program && access(path.c_str(), X_OK) == 0) {
     return base::OkStatus();

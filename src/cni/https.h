@@ -14,9 +14,9 @@ struct HttpAnswer {
   std::string body;
 };
 
-// GETs `target` ("/api/v1/…") of the server in `config`, which must prove itself
-// by its roots and be named by an address: the plugin is a static program, which
-// can resolve no names. Blocks; `patience` is for the whole.
+// GETs `target` ("/api/v1/…") of the server in `config`, which must prove
+// itself by its roots and be named by an address: the plugin is a static
+// program, which can resolve no names. Blocks; `patience` is for the whole.
 base::StatusOr<HttpAnswer> HttpsGet(const Kubeconfig& config,
                                     const std::string& target,
                                     absl::Duration patience);

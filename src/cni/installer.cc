@@ -128,8 +128,7 @@ base::StatusOr<std::unique_ptr<Installer>> Installer::Create(io::Loop& loop,
   if (!inotify.valid()) return base::ErrnoStatus(errno, "start inotify");
   std::unique_ptr<Installer> installer(
       new Installer(loop, std::move(places), std::move(inotify)));
-  NODEWARD_TRY(
-      loop.Add(installer->inotify_.get(), EPOLLIN, installer.get()));
+  NODEWARD_TRY(loop.Add(installer->inotify_.get(), EPOLLIN, installer.get()));
   return installer;
 }
 
@@ -178,8 +177,8 @@ void Installer::Look() {
                    : base::ErrnoStatus(
                          errno, StrCat("watch ", places_.configuration_dir));
   std::string problem =
-      status.ok() ? "" : StrCat("CNI plugin: ",
-                                base::FromAbsl(status.message()));
+      status.ok() ? ""
+                  : StrCat("CNI plugin: ", base::FromAbsl(status.message()));
   if (problem != problem_) {
     if (problem.empty()) {
       base::LogInfo("the CNI plugin is installed",
@@ -192,8 +191,7 @@ void Installer::Look() {
 }
 
 base::Status Installer::Install() {
-  NODEWARD_TRY(
-      CopyProgram(places_.program, ProgramIn(places_.program_dir)));
+  NODEWARD_TRY(CopyProgram(places_.program, ProgramIn(places_.program_dir)));
   NODEWARD_TRY(WriteState());
   // Last: from here on runtimes call it.
   return InstallEntry();

@@ -22,16 +22,15 @@ const Json& FirstOf(const Json& json, const char* outer, const char* inner) {
 }  // namespace
 
 std::string TextOf(const Kubeconfig& config) {
-  const Json cluster = {
-      {"server", config.server},
-      {"certificate-authority-data",
-       absl::Base64Escape(base::ToAbsl(config.roots))}};
+  const Json cluster = {{"server", config.server},
+                        {"certificate-authority-data",
+                         absl::Base64Escape(base::ToAbsl(config.roots))}};
   const Json json = {
       {"apiVersion", "v1"},
       {"kind", "Config"},
       {"clusters", Json::array({{{"name", kName}, {"cluster", cluster}}})},
-      {"users", Json::array({{{"name", kName},
-                              {"user", {{"token", config.token}}}}})},
+      {"users",
+       Json::array({{{"name", kName}, {"user", {{"token", config.token}}}}})},
       {"contexts",
        Json::array({{{"name", kName},
                      {"context", {{"cluster", kName}, {"user", kName}}}}})},

@@ -46,14 +46,14 @@ base::Status PodCall::Run() {
   if (!of_kubernetes || call_.name_space == kSystemNamespace) {
     return base::OkStatus();
   }
-  const auto answer = world_.ask_agent(
-      call_.socket, {.starts = call_.verb == Verb::kAdd,
-                     .netns = call_.netns,
-                     .container_id = call_.container_id,
-                     .name_space = call_.name_space,
-                     .pod = call_.pod,
-                     .uid = call_.uid,
-                     .ips = call_.ips});
+  const auto answer =
+      world_.ask_agent(call_.socket, {.starts = call_.verb == Verb::kAdd,
+                                      .netns = call_.netns,
+                                      .container_id = call_.container_id,
+                                      .name_space = call_.name_space,
+                                      .pod = call_.pod,
+                                      .uid = call_.uid,
+                                      .ips = call_.ips});
   if (!answer.ok()) return WithoutAgent(Message(answer.status()));
   switch (answer->kind) {
     case Answer::Kind::kCaptured:
@@ -83,10 +83,9 @@ base::Status PodCall::WithoutAgent(const std::string& agent) {
     case Decision::Kind::kUnknown:
       break;
   }
-  return Refuse(
-      StrCat("may be of the mesh, and nobody says: ", agent, "; ",
-             decision.reason,
-             "; see that nodeward-agent and the API server answer"));
+  return Refuse(StrCat("may be of the mesh, and nobody says: ", agent, "; ",
+                       decision.reason,
+                       "; see that nodeward-agent and the API server answer"));
 }
 
 Decision PodCall::AskApi() {
@@ -99,8 +98,8 @@ Decision PodCall::AskApi() {
   if (!text.ok()) return AskList(Message(text.status()));
   const auto config = ReadKubeconfig(*text);
   if (!config.ok()) {
-    return AskList(StrCat("read ", call_.kubeconfig, ": ",
-                          Message(config.status())));
+    return AskList(
+        StrCat("read ", call_.kubeconfig, ": ", Message(config.status())));
   }
   const auto sighting = See(*config);
   if (!sighting.ok()) return AskList(Message(sighting.status()));
@@ -131,19 +130,16 @@ base::StatusOr<Sighting> PodCall::See(const Kubeconfig& config) {
 
 Decision PodCall::AskList(const std::string& api) {
   const auto text = world_.read(call_.namespaces);
-  const auto known = text.ok()
-                         ? ReadKnownNamespaces(*text)
-                         : base::StatusOr<KnownNamespaces>(text.status());
+  const auto known = text.ok() ? ReadKnownNamespaces(*text)
+                               : base::StatusOr<KnownNamespaces>(text.status());
   if (!known.ok()) {
-    return {Decision::Kind::kUnknown,
-            StrCat(api, "; read ", call_.namespaces, ": ",
-                   Message(known.status()))};
+    return {Decision::Kind::kUnknown, StrCat(api, "; read ", call_.namespaces,
+                                             ": ", Message(known.status()))};
   }
   const auto found = known->find(call_.name_space);
   if (found == known->end()) {
-    return {Decision::Kind::kUnknown,
-            StrCat(api, "; ", call_.namespaces,
-                   " does not have its namespace")};
+    return {Decision::Kind::kUnknown, StrCat(api, "; ", call_.namespaces,
+                                             " does not have its namespace")};
   }
   if (!found->second) {
     return {Decision::Kind::kOutside, "its namespace was not opted in"};

@@ -54,8 +54,7 @@ int RunProcess() {
       .read = ReadFile};
   // Without a command somebody tries it by hand, and would be left waiting.
   const bool called = !Variable("CNI_COMMAND").empty();
-  const Outcome outcome =
-      RunPlugin(Variable, called ? ReadInput() : "", world);
+  const Outcome outcome = RunPlugin(Variable, called ? ReadInput() : "", world);
   (void)fwrite(outcome.output.data(), 1, outcome.output.size(), stdout);
   return fflush(stdout) == 0 ? outcome.exit_status : 1;
 }

@@ -14,9 +14,10 @@ namespace nodeward::cni {
 std::string ResultText(const Call& call);
 
 // `failure` as the specification's error object. Its codes by status code:
-// Unimplemented is 1 (the version), InvalidArgument 4 (the environment), DataLoss
-// 6 (undecodable), FailedPrecondition 7 (the configuration), all others 11 (try
-// again later). `version` is the configuration's; empty: not known.
+// Unimplemented is 1 (the version), InvalidArgument 4 (the environment),
+// DataLoss 6 (undecodable), FailedPrecondition 7 (the configuration), all
+// others 11 (try again later). `version` is the configuration's; empty: not
+// known.
 std::string FailureText(const base::Status& failure,
                         const std::string& version);
 

@@ -118,8 +118,8 @@ base::StatusOr<std::unique_ptr<Server>> Server::Listen(io::Loop& loop,
       listen(listener.get(), kMaxClients) != 0) {
     return base::ErrnoStatus(errno, doing);
   }
-  std::unique_ptr<Server> server(new Server(
-      loop, path, std::move(listener), std::move(handler), options));
+  std::unique_ptr<Server> server(
+      new Server(loop, path, std::move(listener), std::move(handler), options));
   struct stat about {};
   if (lstat(path.c_str(), &about) == 0) {
     server->device_ = about.st_dev;
@@ -165,14 +165,14 @@ void Server::OnEvents(uint32_t) {
 }
 
 void Server::Take(uint64_t id, const std::string& line) {
-  const Reply reply = [this, id, alive = std::weak_ptr<bool>(alive_)](
-                          const Answer& answer) {
-    if (alive.expired()) return;
-    const auto found = clients_.find(id);
-    if (found == clients_.end()) return;
-    const std::shared_ptr<Client> client = found->second;
-    client->Say(answer);
-  };
+  const Reply reply =
+      [this, id, alive = std::weak_ptr<bool>(alive_)](const Answer& answer) {
+        if (alive.expired()) return;
+        const auto found = clients_.find(id);
+        if (found == clients_.end()) return;
+        const std::shared_ptr<Client> client = found->second;
+        client->Say(answer);
+      };
   const auto question = ReadQuestion(line);
   if (question.ok()) return handler_(*question, reply);
   reply({Answer::Kind::kRefused,

@@ -33,9 +33,10 @@ class Server final : private io::Watcher {
   };
 
   // Listens at `path`, in the place of a socket that is left there.
-  static base::StatusOr<std::unique_ptr<Server>> Listen(
-      io::Loop& loop, const std::string& path, Handler handler,
-      Options options);
+  static base::StatusOr<std::unique_ptr<Server>> Listen(io::Loop& loop,
+                                                        const std::string& path,
+                                                        Handler handler,
+                                                        Options options);
   // Removes the socket if it is still this one; who waits is cut off.
   ~Server();
 

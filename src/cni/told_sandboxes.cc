@@ -33,9 +33,8 @@ void ToldSandboxes::Expect(std::set<std::string> pods) {
 }
 
 void ToldSandboxes::Merge() {
-  std::erase_if(told_, [](const auto& entry) {
-    return !IsThere(entry.second.netns);
-  });
+  std::erase_if(told_,
+                [](const auto& entry) { return !IsThere(entry.second.netns); });
   if (changed_ == nullptr) return;
   cri::Sandboxes all = told_;
   all.insert(listed_.begin(), listed_.end());

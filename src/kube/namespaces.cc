@@ -23,9 +23,8 @@ void Namespaces::Remove(const std::string& key) {
 }
 
 void Namespaces::Synced(const absl::flat_hash_set<std::string>& keys) {
-  std::erase_if(opted_in_, [&](const auto& entry) {
-    return !keys.contains(entry.first);
-  });
+  std::erase_if(opted_in_,
+                [&](const auto& entry) { return !keys.contains(entry.first); });
   next_->Synced(keys);
 }
 

@@ -142,12 +142,16 @@ TEST_F(ConfigTest, CniPlugin) {
   EXPECT_EQ(plain->cni_conf_dir, "");
   const auto config = Load(
       "node: node-a\n"
-      "source: {kind: kubernetes, kubernetes: {api: 'https://10.89.0.1:6443'}}\n"
+      "source: {kind: kubernetes, kubernetes: {api: "
+      "'https://10.89.0.1:6443'}}\n"
       "cni: {confDir: /etc/cni/net.d, serviceAccount: sys/cni}\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->cni_conf_dir, "/etc/cni/net.d");
   EXPECT_EQ(config->cni_bin_dir, "/opt/cni/bin");
   EXPECT_EQ(config->cni_account, "sys/cni");
+  EXPECT_TRUE(config->cni_install);
+  EXPECT_THAT(Mistakes("cni: {plugin: maybe}\n"),
+              HasSubstr("install or remove"));
   EXPECT_THAT(Mistakes("cni: {confDir: /etc/cni/net.d}\n"),
               HasSubstr("use source.kind kubernetes"));
   EXPECT_THAT(Mistakes("cni: {serviceAccount: cni}\n"),

@@ -58,10 +58,8 @@ class PodStartsTest : public testing::Test {
               .node = "node-a",
               .steered = [this] { return steered_; },
               .pods = [this] { return pods_; },
-              .tell =
-                  [this](const std::string& uid, cri::Sandbox sandbox) {
-                    told_[uid] = sandbox;
-                  },
+              .tell = [this](const std::string& uid,
+                             cri::Sandbox sandbox) { told_[uid] = sandbox; },
               .look_up =
                   [this](const std::string& name_space, const std::string& pod,
                          std::function<void(kube::PodObjects)> done) {
@@ -91,7 +89,8 @@ class PodStartsTest : public testing::Test {
   void Ask(const cni::Question& question) {
     loop_.Do([&] {
       answer_.reset();
-      starts_->Ask(question, [this](const Answer& answer) { answer_ = answer; });
+      starts_->Ask(question,
+                   [this](const Answer& answer) { answer_ = answer; });
     });
   }
   bool Answered() {
@@ -140,8 +139,8 @@ class PodStartsTest : public testing::Test {
     objects.pod = *base::ParseJson(base::StrCat(
         R"({"metadata":{"name":"sleep","namespace":"full","uid":")", uid,
         R"("},"spec":{"nodeName":"node-a"}})"));
-    objects.name_space = *base::ParseJson(base::StrCat(
-        R"({"metadata":{"name":"full","labels":{)", label, "}}}"));
+    objects.name_space = *base::ParseJson(
+        base::StrCat(R"({"metadata":{"name":"full","labels":{)", label, "}}}"));
     loop_.Do([&] { found_(objects); });
   }
   void FindNothing() {

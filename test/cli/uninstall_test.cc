@@ -24,9 +24,7 @@ UninstallOptions OptionsOf(bool node) {
 TEST(UninstallTest, RemovesAndTellsWhat) {
   FakeEnvironment fake;
   fake.removed = std::vector<std::string>{"link a", "rule b"};
-  const auto status =
-      Uninstall(fake.environment(),
-                OptionsOf(true));
+  const auto status = Uninstall(fake.environment(), OptionsOf(true));
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(*status, kOk);
   EXPECT_EQ(fake.removed_from, kBpfDir);
@@ -53,18 +51,14 @@ TEST(UninstallTest, TakesThePluginAwayFirst) {
 
 TEST(UninstallTest, NothingToRemoveIsFine) {
   FakeEnvironment fake;
-  const auto status =
-      Uninstall(fake.environment(),
-                OptionsOf(true));
+  const auto status = Uninstall(fake.environment(), OptionsOf(true));
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(fake.out(), "Nothing to remove.\n");
 }
 
 TEST(UninstallTest, WithoutNodeItSaysWhatItWouldDo) {
   FakeEnvironment fake;
-  const auto status =
-      Uninstall(fake.environment(),
-                OptionsOf(false));
+  const auto status = Uninstall(fake.environment(), OptionsOf(false));
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(*status, kUsage);
   EXPECT_THAT(fake.err(), HasSubstr("--node"));
@@ -74,28 +68,23 @@ TEST(UninstallTest, WithoutNodeItSaysWhatItWouldDo) {
 TEST(UninstallTest, RefusesWhileAnAgentRuns) {
   FakeEnvironment fake;
   fake.answers.insert_or_assign("status", base::Json::object());
-  const auto running =
-      Uninstall(fake.environment(),
-                OptionsOf(true));
+  const auto running = Uninstall(fake.environment(), OptionsOf(true));
   EXPECT_THAT(std::string(running.status().message()),
               HasSubstr("an agent runs in /run/x: stop it first"));
   // One that cannot be asked may run, too.
   fake.answers.insert_or_assign("status",
                                 absl::PermissionDeniedError("not root"));
-  EXPECT_THAT(std::string(Uninstall(fake.environment(), OptionsOf(true))
-                              .status()
-                              .message()),
-              HasSubstr("not root"));
+  EXPECT_THAT(
+      std::string(
+          Uninstall(fake.environment(), OptionsOf(true)).status().message()),
+      HasSubstr("not root"));
   EXPECT_EQ(fake.removed_from, "");
 }
 
 TEST(UninstallTest, WhatCannotBeRemovedIsAnError) {
   FakeEnvironment fake;
   fake.removed = absl::PermissionDeniedError("run it as root");
-  EXPECT_FALSE(
-      Uninstall(fake.environment(),
-                OptionsOf(true))
-          .ok());
+  EXPECT_FALSE(Uninstall(fake.environment(), OptionsOf(true)).ok());
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ const Json& Entry() {
 
 std::vector<std::string> TypesOf(const std::string& text) {
   std::vector<std::string> types;
-  for (const Json& plugin : (*base::ParseJson(text))["plugins"]) {
+  const Json json = *base::ParseJson(text);
+  for (const Json& plugin : base::GetMember(json, "plugins")) {
     types.push_back(base::GetString(plugin, "type"));
   }
   return types;
@@ -63,9 +64,9 @@ TEST(WithEntryTest, AnOldOneIsReplaced) {
   // Somebody has put another plugin behind it.
   Json json = *base::ParseJson(old);
   json["plugins"].push_back({{"type", "bandwidth"}});
-  EXPECT_THAT(TypesOf(WithEntry(json.dump(), Entry())),
-              testing::ElementsAre("bridge", "portmap", "bandwidth",
-                                   "nodeward-cni"));
+  EXPECT_THAT(
+      TypesOf(WithEntry(json.dump(), Entry())),
+      testing::ElementsAre("bridge", "portmap", "bandwidth", "nodeward-cni"));
 }
 
 TEST(WithoutEntryTest, IsWhatItWas) {

@@ -14,14 +14,14 @@ using testing::HasSubstr;
 using testing::Pair;
 
 base::Json Namespace(const std::string& label) {
-  return *base::ParseJson(base::StrCat(
-      R"({"metadata":{"name":"full","labels":{)", label, "}}}"));
+  return *base::ParseJson(
+      base::StrCat(R"({"metadata":{"name":"full","labels":{)", label, "}}}"));
 }
 
 base::Json Pod(const std::string& metadata = "", const std::string& spec = "") {
-  return *base::ParseJson(base::StrCat(
-      R"({"metadata":{"name":"p","namespace":"full","uid":"u1")", metadata,
-      R"(},"spec":{"nodeName":"node-a")", spec, "}}"));
+  return *base::ParseJson(
+      base::StrCat(R"({"metadata":{"name":"p","namespace":"full","uid":"u1")",
+                   metadata, R"(},"spec":{"nodeName":"node-a")", spec, "}}"));
 }
 
 constexpr char kEnabled[] = R"("nodeward.io/mesh":"enabled")";
@@ -44,9 +44,9 @@ TEST(DecideTest, ByLabels) {
 }
 
 TEST(DecideTest, WhatIsNeverCaptured) {
-  EXPECT_EQ(Of(Pod("", R"(,"containers":[{"name":"istio-proxy"}])"), kEnabled)
-                .kind,
-            Kind::kOutside);
+  EXPECT_EQ(
+      Of(Pod("", R"(,"containers":[{"name":"istio-proxy"}])"), kEnabled).kind,
+      Kind::kOutside);
   EXPECT_EQ(Of(Pod("", R"(,"hostNetwork":true)"), kEnabled).kind,
             Kind::kOutside);
 }

@@ -55,7 +55,8 @@ TEST(FileTest, AProgramIsCopiedOnce) {
   ASSERT_TRUE(CopyProgram(folder / "source", folder / "copy").ok());
   EXPECT_EQ(folder.Read("copy"), "program");
   EXPECT_EQ(folder.ModeOf("copy"), 0755);
-  struct stat first {}, second {};
+  struct stat first {
+  }, second{};
   ASSERT_EQ(stat((folder / "copy").c_str(), &first), 0);
   ASSERT_TRUE(CopyProgram(folder / "source", folder / "copy").ok());
   ASSERT_EQ(stat((folder / "copy").c_str(), &second), 0);

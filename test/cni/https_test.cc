@@ -59,8 +59,8 @@ class HttpsTest : public testing::Test {
                           const_cast<char**>(arguments), environ),
               0);
     Await([this] { return !folder_.Read("port").empty(); });
-    config_ = {"https://127.0.0.1:" + folder_.Read("port"),
-               folder_.Read("crt"), "t0k"};
+    config_ = {"https://127.0.0.1:" + folder_.Read("port"), folder_.Read("crt"),
+               "t0k"};
   }
   ~HttpsTest() override {
     if (server_ <= 0) return;
@@ -98,13 +98,13 @@ TEST_F(HttpsTest, WhoCannotProveItselfHearsNothing) {
 TEST_F(HttpsTest, OnlyItsRootsCount) {
   Serve("IP:127.0.0.1");
   const std::string own = config_.roots;
-  ASSERT_EQ(system(base::StrCat(
-                       "openssl req -x509 -newkey ec -pkeyopt "
-                       "ec_paramgen_curve:P-256 -nodes -subj /CN=y -keyout ",
-                       folder_ / "key2", " -out ", folder_ / "crt2",
-                       " 2> /dev/null")
-                       .c_str()),
-            0);
+  ASSERT_EQ(
+      system(base::StrCat("openssl req -x509 -newkey ec -pkeyopt "
+                          "ec_paramgen_curve:P-256 -nodes -subj /CN=y -keyout ",
+                          folder_ / "key2", " -out ", folder_ / "crt2",
+                          " 2> /dev/null")
+                 .c_str()),
+      0);
   config_.roots = folder_.Read("crt2");
   EXPECT_THAT(Error("/"), HasSubstr("its certificate is refused"));
   config_.roots += own;

@@ -34,12 +34,12 @@ class InstallerTest : public testing::Test {
   InstallerTest() { source_.Write("program", "binary"); }
   void SetUp() override {
     loop_.Do([this] {
-      auto installer = Installer::Create(
-          loop_.loop(), {.configuration_dir = conf_.path(),
-                         .program_dir = bin_.path(),
-                         .program = source_ / "program",
-                         .socket = "/run/s",
-                         .agent_namespace = "sys"});
+      auto installer =
+          Installer::Create(loop_.loop(), {.configuration_dir = conf_.path(),
+                                           .program_dir = bin_.path(),
+                                           .program = source_ / "program",
+                                           .socket = "/run/s",
+                                           .agent_namespace = "sys"});
       ASSERT_TRUE(installer.ok()) << installer.status();
       installer_ = *std::move(installer);
     });
@@ -130,9 +130,9 @@ TEST_F(InstallerTest, ComesBackWhenAnotherOneWrites) {
   conf_.Write("10-pods.conflist", kList);
   Await([this] { return HasEntry("10-pods.conflist"); });
   source_.Write("new", kList);
-  ASSERT_EQ(rename((source_ / "new").c_str(),
-                   (conf_ / "10-pods.conflist").c_str()),
-            0);
+  ASSERT_EQ(
+      rename((source_ / "new").c_str(), (conf_ / "10-pods.conflist").c_str()),
+      0);
   Await([this] { return HasEntry("10-pods.conflist"); });
   source_.Write("new", kList);
   ASSERT_EQ(
@@ -193,9 +193,9 @@ TEST_F(InstallerTest, RemovesTheEntryFirst) {
   EXPECT_EQ(Problem(), "");
   const auto removed = Remove();
   ASSERT_TRUE(removed.ok()) << removed.status();
-  EXPECT_THAT(*removed,
-              UnorderedElementsAre("file " + (conf_ / "nodeward-cni.namespaces"),
-                                   "file " + (bin_ / "nodeward-cni")));
+  EXPECT_THAT(*removed, UnorderedElementsAre(
+                            "file " + (conf_ / "nodeward-cni.namespaces"),
+                            "file " + (bin_ / "nodeward-cni")));
   EXPECT_THAT(conf_.Names(), ElementsAre("10-pods.conflist"));
   EXPECT_THAT(bin_.Names(), IsEmpty());
 }

@@ -39,15 +39,14 @@ class PluginTest : public testing::Test {
                          : base::StrCat("K8S_POD_NAMESPACE=", name_space,
                                         ";K8S_POD_NAME=sleep;K8S_POD_UID=u1")}};
     const World world = {
-        .ask_agent = [this](const std::string& socket,
-                            const Question& question)
+        .ask_agent = [this](const std::string& socket, const Question& question)
             -> base::StatusOr<Answer> {
           asked_.push_back(socket + " " + question.QualifiedName() +
                            (question.starts ? " starts" : " runs"));
           return agent_;
         },
-        .get = [this](const Kubeconfig& config, const std::string& target)
-            -> base::StatusOr<HttpAnswer> {
+        .get = [this](const Kubeconfig& config,
+                      const std::string& target) -> base::StatusOr<HttpAnswer> {
           asked_.push_back(config.token + " " + target);
           const auto found = api_.find(target);
           if (found == api_.end()) return absl::UnavailableError("API away");
@@ -196,9 +195,13 @@ TEST_F(PluginTest, WhatNeverFails) {
     EXPECT_THAT(asked_, IsEmpty());
   }
   // Whatever it is called with.
-  EXPECT_EQ(RunPlugin([](const char* name) {
-              return std::string(name) == "CNI_COMMAND" ? "DEL" : "";
-            }, "{", {}).exit_status, 0);
+  EXPECT_EQ(RunPlugin(
+                [](const char* name) {
+                  return std::string(name) == "CNI_COMMAND" ? "DEL" : "";
+                },
+                "{", {})
+                .exit_status,
+            0);
 }
 
 TEST_F(PluginTest, Version) {

@@ -50,8 +50,8 @@ Result Call(const Folder& folder, const std::map<std::string, std::string>& set,
 
 TEST(ProcessTest, Version) {
   const Folder folder;
-  const Result result = Call(folder, {{"CNI_COMMAND", "VERSION"}},
-                             R"({"cniVersion":"0.4.0"})");
+  const Result result =
+      Call(folder, {{"CNI_COMMAND", "VERSION"}}, R"({"cniVersion":"0.4.0"})");
   EXPECT_EQ(result.exit_status, 0);
   EXPECT_THAT(result.output, HasSubstr(R"("cniVersion":"0.4.0")"));
 }
@@ -76,14 +76,13 @@ TEST(ProcessTest, AddWithAndWithoutAnAgent) {
       R"({"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":)"
       R"("/var/run/netns/cni-1"}],"ips":[{"interface":0,"address":)"
       R"("10.0.0.7/24","gateway":"10.0.0.1"}],"dns":{}})";
-  const base::Json configuration = {
-      {"cniVersion", "1.0.0"},
-      {"name", "pods"},
-      {"type", "nodeward-cni"},
-      {"socket", folder / "cni.sock"},
-      {"kubeconfig", folder / "none"},
-      {"namespaces", folder / "namespaces"},
-      {"prevResult", *base::ParseJson(previous)}};
+  const base::Json configuration = {{"cniVersion", "1.0.0"},
+                                    {"name", "pods"},
+                                    {"type", "nodeward-cni"},
+                                    {"socket", folder / "cni.sock"},
+                                    {"kubeconfig", folder / "none"},
+                                    {"namespaces", folder / "namespaces"},
+                                    {"prevResult", *base::ParseJson(previous)}};
   folder.Write("namespaces", TextOf(KnownNamespaces{{"full", true}}));
   const Result alone = Call(folder, add, configuration.dump());
   EXPECT_EQ(alone.exit_status, 1);

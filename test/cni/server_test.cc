@@ -26,14 +26,15 @@ class ServerTest : public testing::Test {
  protected:
   void Listen(absl::Duration patience = absl::Minutes(3)) {
     loop_.Do([&] {
-      auto server = Server::Listen(
-          loop_.loop(), path(),
-          [this](const Question& question, Server::Reply reply) {
-            asked_ = question;
-            reply_ = std::move(reply);
-            if (answer_at_once_) reply_({Kind::kCaptured, question.pod});
-          },
-          {.patience = patience});
+      auto server =
+          Server::Listen(loop_.loop(), path(),
+                         [this](const Question& question, Server::Reply reply) {
+                           asked_ = question;
+                           reply_ = std::move(reply);
+                           if (answer_at_once_)
+                             reply_({Kind::kCaptured, question.pod});
+                         },
+                         {.patience = patience});
       ASSERT_TRUE(server.ok()) << server.status();
       server_ = *std::move(server);
     });

@@ -36,10 +36,11 @@ TEST_F(AccountTokenTest, AsksForOne) {
   Ask();
   AwaitOnLoop([this] { return last_ == "t1"; });
   loop_.Do([this] { EXPECT_EQ(token_->problem(), ""); });
-  EXPECT_THAT(Requests(), HasSubstr("application/json "
-                                    R"({"apiVersion":"authentication.k8s.io/v1",)"
-                                    R"("kind":"TokenRequest","spec":)"
-                                    R"({"expirationSeconds":86400}})"));
+  EXPECT_THAT(Requests(),
+              HasSubstr("application/json "
+                        R"({"apiVersion":"authentication.k8s.io/v1",)"
+                        R"("kind":"TokenRequest","spec":)"
+                        R"({"expirationSeconds":86400}})"));
 }
 
 TEST_F(AccountTokenTest, AsksAgainUntilThereIsOne) {

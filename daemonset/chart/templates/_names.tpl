@@ -31,11 +31,15 @@ source:
     daemonset: {{ .Release.Namespace }}/nodeward-agent
   cri: unix://{{ .Values.agent.criSocket }}
 {{- with .Values.cni }}
-{{- if .enabled }}
+{{- if .confDir }}
 cni:
   confDir: {{ .confDir }}
   binDir: {{ .binDir }}
+  {{- if .enabled }}
   serviceAccount: {{ $.Release.Namespace }}/nodeward-cni
+  {{- else }}
+  plugin: remove
+  {{- end }}
 {{- end }}
 {{- end }}
 ca:
