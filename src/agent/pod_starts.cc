@@ -23,16 +23,6 @@ Answer Refused(std::string reason) {
   return {Kind::kRefused, std::move(reason)};
 }
 
-const model::Workload* FindPod(const model::Snapshot* snapshot,
-                               const std::string& node,
-                               const std::string& uid) {
-  if (snapshot == nullptr || uid.empty()) return nullptr;
-  for (const auto& workload : snapshot->workloads) {
-    if (workload->uid == uid && *workload->node == node) return workload.get();
-  }
-  return nullptr;
-}
-
 // The cookie of a namespace that can be a pod's.
 base::StatusOr<uint64_t> CookieOf(const std::string& path) {
   NODEWARD_ASSIGN(const auto home, capture::Netns::Own());
@@ -76,16 +66,31 @@ void PodStarts::Open() {
   Look();
 }
 
+// Of all the cluster's pods only a few are this node's.
+void PodStarts::FindOwnPods() {
+  const model::SnapshotPtr steered = sight_.steered();
+  if (steered == steered_) return;
+  steered_ = steered;
+  own_.clear();
+  if (steered == nullptr) return;
+  for (const auto& workload : steered->workloads) {
+    if (*workload->node == sight_.node) own_[workload->uid] = workload.get();
+  }
+}
+
 void PodStarts::Look() {
-  const model::SnapshotPtr snapshot = sight_.steered();
+  FindOwnPods();
   const auto pods = sight_.pods();
   std::vector<std::pair<uint64_t, Answer>> done;
   for (auto& [id, pending] : pending_) {
-    auto answer = Judge(id, pending, snapshot.get(), pods);
+    auto answer = Judge(id, pending, pods);
     if (answer.has_value()) done.emplace_back(id, *std::move(answer));
   }
   for (const auto& [id, answer] : done) Finish(id, answer);
-  if (!pending_.empty()) look_.Set(kLookEvery);
+  if (!pending_.empty()) return look_.Set(kLookEvery);
+  // Nobody waits: the snapshot need not live on.
+  steered_ = nullptr;
+  own_.clear();
 }
 
 void PodStarts::Finish(uint64_t id, const Answer& answer) {
@@ -103,7 +108,7 @@ void PodStarts::Finish(uint64_t id, const Answer& answer) {
 }
 
 std::optional<Answer> PodStarts::Judge(
-    uint64_t id, Pending& pending, const model::Snapshot* snapshot,
+    uint64_t id, Pending& pending,
     const std::vector<capture::PodStatus>& pods) {
   if (open_) return Answer{Kind::kOutside, "nodeward leaves this node"};
   for (const capture::PodStatus& other : pods) {
@@ -114,8 +119,9 @@ std::optional<Answer> PodStarts::Judge(
                             other.name_space, "/", other.name));
     }
   }
+  const auto own = own_.find(pending.question.uid);
   const model::Workload* const workload =
-      FindPod(snapshot, sight_.node, pending.question.uid);
+      own == own_.end() ? nullptr : own->second;
   auto answer = workload != nullptr && workload->opted_in
                     ? JudgeMember(pending, *workload, pods)
                     : JudgeStranger(id, pending, workload);

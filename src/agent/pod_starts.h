@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "capture/enroller.h"
 #include "cni/decision.h"
@@ -63,8 +64,8 @@ class PodStarts {
 
   // Answers those that can be answered.
   void Look();
+  void FindOwnPods();
   std::optional<cni::Answer> Judge(uint64_t id, Pending& pending,
-                                   const model::Snapshot* snapshot,
                                    const std::vector<capture::PodStatus>& pods);
   std::optional<cni::Answer> JudgeMember(
       Pending& pending, const model::Workload& workload,
@@ -79,6 +80,8 @@ class PodStarts {
   bool open_ = false;
   uint64_t next_ = 1;
   std::map<uint64_t, Pending> pending_;
+  model::SnapshotPtr steered_;  // of which `own_` is
+  absl::flat_hash_map<std::string, const model::Workload*> own_;  // by UID
   io::Timer look_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
