@@ -100,19 +100,14 @@ void Agent::Steer(model::SnapshotPtr snapshot) {
   if (stopping_ || snapshot != latest_) return;
   enroller_->Apply(snapshot);
   steered_ = std::move(snapshot);
+  if (plugin_ != nullptr && !leaving_) plugin_->Update();
   TellEnrolled();
   Refresh();
 }
 
 void Agent::TellEnrolled() {
   if (leaving_) return;
-  std::map<std::string, bool> pods;
-  for (const capture::PodStatus& pod : enroller_->status()) {
-    if (pod.state == capture::PodState::kEnrolled) pods[pod.uid] = true;
-    if (pod.state == capture::PodState::kSkipped) pods[pod.uid] = false;
-  }
-  source_->SetEnrolled(pods);
-  if (plugin_ != nullptr && steered_ != nullptr) plugin_->Update();
+  source_->SetEnrolled(enroller_->Enrolled());
 }
 
 void Agent::OnSignal(int signal) {

@@ -98,6 +98,7 @@ std::vector<std::string> Agent::UnreadyReasons() const {
   if (plugin_ != nullptr && !plugin_->problem().empty()) {
     reasons.push_back(plugin_->problem());
   }
+  if (renewer_->complete()) return reasons;
   for (const auto& certificate : renewer_->status()) {
     if (certificate.state == identity::CertificateState::kPending ||
         certificate.state == identity::CertificateState::kExpired) {
