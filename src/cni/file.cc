@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/fd.h"
 #include "base/text.h"
 
@@ -17,30 +19,46 @@ namespace {
 using base::StrCat;
 
 constexpr size_t kLargest = 1 << 20;
-constexpr size_t kLargestProgram = 512 << 20;
+constexpr size_t kPart = 64 << 10;
 
-base::StatusOr<std::string> ReadUpTo(const std::string& path, size_t largest) {
-  const base::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+// Calls `take` with all of the file behind `fd`, part by part.
+base::Status ReadParts(
+    int fd, absl::FunctionRef<base::Status(std::string_view part)> take) {
+  std::vector<char> buffer(kPart);
+  for (;;) {
+    const ssize_t n = read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return base::ErrnoStatus(errno, "read");
+    if (n == 0) return base::OkStatus();
+    NODEWARD_TRY(take({buffer.data(), static_cast<size_t>(n)}));
+  }
+}
+
+base::StatusOr<base::Fd> OpenRegular(const std::string& path) {
+  base::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return base::ErrnoStatus(errno, StrCat("open ", path));
   struct stat about {};
   if (fstat(fd.get(), &about) != 0) {
     return base::ErrnoStatus(errno, StrCat("look at ", path));
   }
-  if (!S_ISREG(about.st_mode) || static_cast<size_t>(about.st_size) > largest) {
-    return absl::InvalidArgumentError(StrCat(
-        "read ", path, ": no regular file of at most ", largest, " bytes"));
+  if (!S_ISREG(about.st_mode)) {
+    return absl::InvalidArgumentError(StrCat(path, " is no regular file"));
   }
-  std::string text(static_cast<size_t>(about.st_size), '\0');
-  size_t got = 0;
-  while (got < text.size()) {
-    const ssize_t n = read(fd.get(), text.data() + got, text.size() - got);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return base::ErrnoStatus(errno, StrCat("read ", path));
-    if (n == 0) break;
-    got += static_cast<size_t>(n);
-  }
-  text.resize(got);
-  return text;
+  return fd;
+}
+
+bool HaveSameContent(int one, int other) {
+  std::vector<char> theirs(kPart);
+  off_t at = 0;
+  const base::Status same = ReadParts(one, [&](std::string_view part) {
+    const ssize_t n = pread(other, theirs.data(), part.size(), at);
+    at += n;
+    return std::string_view(theirs.data(),
+                            n < 0 ? 0 : static_cast<size_t>(n)) == part
+               ? base::OkStatus()
+               : absl::NotFoundError("another content");
+  });
+  return same.ok() && pread(other, theirs.data(), 1, at) == 0;
 }
 
 // Beside `path`, with a name that no container runtime reads.
@@ -57,34 +75,30 @@ base::Status WriteAll(int fd, std::string_view content) {
     if (n < 0) return base::ErrnoStatus(errno, "write");
     content.remove_prefix(static_cast<size_t>(n));
   }
-  if (fsync(fd) != 0) return base::ErrnoStatus(errno, "sync");
   return base::OkStatus();
 }
 
-base::Status WriteNew(const std::string& path, std::string_view content,
-                      mode_t mode) {
+using Writer = absl::FunctionRef<base::Status(int fd)>;
+
+base::Status WriteNew(const std::string& path, mode_t mode, Writer writer) {
   unlink(path.c_str());
   const base::Fd fd(open(path.c_str(),
                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                          0600));
   if (!fd.valid()) return base::ErrnoStatus(errno, StrCat("make ", path));
-  NODEWARD_TRY(base::Annotate(WriteAll(fd.get(), content), path));
+  NODEWARD_TRY(base::Annotate(writer(fd.get()), path));
+  if (fsync(fd.get()) != 0) {
+    return base::ErrnoStatus(errno, StrCat("sync ", path));
+  }
   if (fchmod(fd.get(), mode) != 0) {
     return base::ErrnoStatus(errno, StrCat("set the mode of ", path));
   }
   return base::OkStatus();
 }
 
-}  // namespace
-
-base::StatusOr<std::string> ReadFile(const std::string& path) {
-  return ReadUpTo(path, kLargest);
-}
-
-base::Status ReplaceFile(const std::string& path, std::string_view content,
-                         mode_t mode) {
+base::Status Replace(const std::string& path, mode_t mode, Writer writer) {
   const std::string fresh = NewNameOf(path);
-  base::Status status = WriteNew(fresh, content, mode);
+  base::Status status = WriteNew(fresh, mode, writer);
   if (status.ok() && rename(fresh.c_str(), path.c_str()) != 0) {
     status = base::ErrnoStatus(errno, StrCat("rename ", fresh, " to ", path));
   }
@@ -99,13 +113,41 @@ base::Status ReplaceFile(const std::string& path, std::string_view content,
   return base::OkStatus();
 }
 
+}  // namespace
+
+base::StatusOr<std::string> ReadFile(const std::string& path) {
+  NODEWARD_ASSIGN(const base::Fd fd, OpenRegular(path));
+  std::string text;
+  NODEWARD_TRY(base::Annotate(
+      ReadParts(fd.get(),
+                [&](std::string_view part) -> base::Status {
+                  text += part;
+                  if (text.size() <= kLargest) return base::OkStatus();
+                  return absl::InvalidArgumentError("larger than 1 MiB");
+                }),
+      path));
+  return text;
+}
+
+base::Status ReplaceFile(const std::string& path, std::string_view content,
+                         mode_t mode) {
+  return Replace(path, mode, [&](int fd) { return WriteAll(fd, content); });
+}
+
 base::Status CopyProgram(const std::string& source, const std::string& path) {
-  NODEWARD_ASSIGN(const std::string program, ReadUpTo(source, kLargestProgram));
-  const auto present = ReadUpTo(path, kLargestProgram);
-  if (present.ok() && *present == program && access(path.c_str(), X_OK) == 0) {
+  NODEWARD_ASSIGN(const base::Fd program, OpenRegular(source));
+  const auto present = OpenRegular(path);
+  if (present.ok() && access(path.c_str(), X_OK) == 0 &&
+      HaveSameContent(program.get(), present->get())) {
     return base::OkStatus();
   }
-  return ReplaceFile(path, program, 0755);
+  if (lseek(program.get(), 0, SEEK_SET) != 0) {
+    return base::ErrnoStatus(errno, StrCat("rewind ", source));
+  }
+  return Replace(path, 0755, [&](int fd) {
+    return ReadParts(program.get(),
+                     [&](std::string_view part) { return WriteAll(fd, part); });
+  });
 }
 
 }  // namespace nodeward::cni

@@ -190,8 +190,25 @@ void Installer::Look() {
   problem_ = std::move(problem);
 }
 
+base::Status Installer::InstallProgram() {
+  const std::string path = ProgramIn(places_.program_dir);
+  struct stat about {};
+  const auto looks_as_left = [&] {
+    return stat(path.c_str(), &about) == 0 && about.st_ino == program_.st_ino &&
+           about.st_dev == program_.st_dev &&
+           about.st_size == program_.st_size &&
+           about.st_mode == program_.st_mode &&
+           about.st_mtim.tv_sec == program_.st_mtim.tv_sec &&
+           about.st_mtim.tv_nsec == program_.st_mtim.tv_nsec;
+  };
+  if (looks_as_left()) return base::OkStatus();
+  NODEWARD_TRY(CopyProgram(places_.program, path));
+  if (stat(path.c_str(), &program_) == 0) return base::OkStatus();
+  return base::ErrnoStatus(errno, StrCat("look at ", path));
+}
+
 base::Status Installer::Install() {
-  NODEWARD_TRY(CopyProgram(places_.program, ProgramIn(places_.program_dir)));
+  NODEWARD_TRY(InstallProgram());
   NODEWARD_TRY(WriteState());
   // Last: from here on runtimes call it.
   return InstallEntry();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/stat.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,6 +58,7 @@ class Installer final : private io::Watcher {
   void OnEvents(uint32_t events) override;
   void Look();
   base::Status Install();
+  base::Status InstallProgram();
   base::Status InstallEntry();
   base::Status WriteState();
   base::Json Entry() const;
@@ -69,6 +72,7 @@ class Installer final : private io::Watcher {
   std::string namespaces_;  // the files' content; empty: not known
   std::string kubeconfig_;
   absl::Duration changed_;  // the loop's time of our last change
+  struct stat program_ {};  // as it was left
 };
 
 // Takes everything that an Installer has put into these folders off the node,

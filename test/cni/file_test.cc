@@ -21,7 +21,7 @@ TEST(FileTest, Read) {
   EXPECT_FALSE(ReadFile(folder.path()).ok());
   folder.Write("large", std::string((1 << 20) + 1, 'x'));
   EXPECT_THAT(ReadFile(folder / "large").status().ToString(),
-              HasSubstr("no regular file of at most"));
+              HasSubstr("larger than 1 MiB"));
 }
 
 TEST(FileTest, ReplacedInOneStep) {

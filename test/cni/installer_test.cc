@@ -144,6 +144,18 @@ TEST_F(InstallerTest, ComesBackWhenAnotherOneWrites) {
   EXPECT_EQ(Problem(), "");
 }
 
+TEST_F(InstallerTest, AProgramThatIsTakenAwayComesBack) {
+  conf_.Write("10-pods.conflist", kList);
+  Keep();
+  ASSERT_EQ(unlink((bin_ / "nodeward-cni").c_str()), 0);
+  // The next look is at hand.
+  loop_.Do([this] { installer_->SetNamespaces({{"a", true}}); });
+  EXPECT_EQ(bin_.Read("nodeward-cni"), "binary");
+  bin_.Write("nodeward-cni", "broken");
+  loop_.Do([this] { installer_->SetNamespaces({{"b", true}}); });
+  EXPECT_EQ(bin_.Read("nodeward-cni"), "binary");
+}
+
 TEST_F(InstallerTest, WaitsForTheFirstConfiguration) {
   Keep();
   EXPECT_THAT(Problem(), HasSubstr("CNI plugin: no network configuration in " +
