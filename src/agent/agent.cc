@@ -40,6 +40,7 @@ Agent::Agent(const Config& config) : config_(config), started_(absl::Now()) {}
 Agent::~Agent() {
   // The workers call back into the recorder and post to the loop: they go
   // first, whatever the order of members says.
+  plugin_.reset();
   source_.reset();
   enroller_.reset();
   engine_.reset();
@@ -102,6 +103,7 @@ void Agent::Steer(model::SnapshotPtr snapshot) {
   if (enroller_ == nullptr) return;  // its turn has not come
   enroller_->Apply(snapshot);
   steered_ = std::move(snapshot);
+  if (plugin_ != nullptr && !leaving_) plugin_->Update();
   TellEnrolled();
   Refresh();
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,7 @@
 #include "discovery/source.h"
 #include "io/loop.h"
 #include "kube/http_client.h"
+#include "kube/pod_lookup.h"
 
 namespace nodeward::kube {
 
@@ -32,6 +34,17 @@ class Source : public discovery::Source {
   // Takes the marks off this node's pods; `done` is called on the loop when all
   // are off, or the API server has had its time.
   virtual void RemoveMarks(std::function<void()> done) = 0;
+  // Asks for a pod and its namespace, whatever has been told; `done` is called
+  // on the loop, unless this goes before.
+  virtual void LookUp(const std::string& name_space, const std::string& pod,
+                      std::function<void(PodObjects)> done) = 0;
+  // The namespaces that have been told of: is each opted in?
+  virtual std::map<std::string, bool> Namespaces() const = 0;
+  // From now on `renewed` is called with tokens of the ServiceAccount
+  // "NAMESPACE/NAME", before they run out.
+  virtual void KeepToken(
+      const std::string& account,
+      std::function<void(const std::string& token)> renewed) = 0;
 };
 
 // `sandboxes` tells the pods' network namespaces. `loop` outlives the source.

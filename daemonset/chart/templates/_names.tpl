@@ -30,6 +30,18 @@ source:
   kubernetes:
     daemonset: {{ .Release.Namespace }}/nodeward-agent
   cri: unix://{{ .Values.agent.criSocket }}
+{{- with .Values.cni }}
+{{- if .confDir }}
+cni:
+  confDir: {{ .confDir }}
+  binDir: {{ .binDir }}
+  {{- if .enabled }}
+  serviceAccount: {{ $.Release.Namespace }}/nodeward-cni
+  {{- else }}
+  plugin: remove
+  {{- end }}
+{{- end }}
+{{- end }}
 ca:
   address: {{ include "nodeward.ca.address" . }}
   roots: /etc/nodeward/ca/root-cert.pem
