@@ -83,6 +83,7 @@ base::Status Agent::BuildSource() {
   options.api.token = config_.kubernetes_token;
   options.reading = std::move(reading);
   options.daemonset = config_.kubernetes_daemonset;
+  options.taint = config_.kubernetes_taint;
   NODEWARD_ASSIGN(auto source,
                   kube::FollowKubernetes(*loop_, std::move(options),
                                          cri::AskRuntime(*loop_, config_.cri)));

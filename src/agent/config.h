@@ -30,6 +30,7 @@ struct Config {
   std::string kubernetes_ca;         // file
   std::string kubernetes_token;      // file
   std::string kubernetes_daemonset;  // "NAMESPACE/NAME"; empty: not known
+  std::string kubernetes_taint;      // of our node until ready; empty: none
   std::string cri;                   // "unix:///run/containerd/…"
   std::string embedded_ca;           // folder of ca.crt and ca.key
   std::string ca_address;  // host:port of a CA service; empty: the embedded CA

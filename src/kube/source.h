@@ -8,12 +8,14 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "cri/sandboxes.h"
 #include "discovery/source.h"
 #include "io/loop.h"
 #include "kube/http_client.h"
+#include "model/volume.h"
 
 namespace nodeward::kube {
 
@@ -22,10 +24,16 @@ struct Options {
   HttpClient::Options api;
   discovery::ManifestOptions reading;  // everything but the directory
   std::string daemonset;  // "NAMESPACE/NAME" of our own; empty: not known
+  std::string taint;      // of our node until we are ready; empty: none
 };
 
 class Source : public discovery::Source {
  public:
+  // Which ConfigMaps and Secrets are needed now. They are followed by their
+  // names, and no others; what may not be read is among problems().
+  virtual void WantFiles(const std::set<model::FileSetKey>& wanted) = 0;
+  // Whether the agent can take traffic: then its node's taint goes.
+  virtual void SetReady(bool ready) = 0;
   // Asks whether our own DaemonSet has been deleted: gone, or on its way, seen
   // twice. Whatever else is answered means no. `done` is called on the loop.
   virtual void IsUninstalled(std::function<void(bool)> done) = 0;

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "kube/api_fixture.h"
 
-namespace nodeward::ca {
+namespace nodeward::kube {
 
 // An API server that keeps objects: it makes, replaces (by version), applies,
 // deletes (by UID) and watches them. The file "<folder>/refuse" says which
@@ -141,7 +141,7 @@ os.rename(folder + "/port.new", folder + "/port")
 server.serve_forever()
 )";
 
-class KubernetesTest : public kube::ApiTest {
+class KubernetesTest : public ApiTest {
  protected:
   KubernetesTest() { script_ = kKubernetes; }
 
@@ -152,7 +152,7 @@ class KubernetesTest : public kube::ApiTest {
   }
   // Null: it is not there.
   base::Json Get(const std::string& path) {
-    const kube::HttpClient::Answer answer = Ask({.target = path});
+    const HttpClient::Answer answer = Ask({.target = path});
     return answer.status == 200 ? *base::ParseJson(answer.body) : base::Json();
   }
   // {"PATCH": 403}; empty: nothing more.
@@ -171,4 +171,4 @@ class KubernetesTest : public kube::ApiTest {
   }
 };
 
-}  // namespace nodeward::ca
+}  // namespace nodeward::kube
