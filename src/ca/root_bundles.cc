@@ -166,6 +166,13 @@ bool RootBundles::NeedsWrite(const std::string& name_space) const {
   return ours && known->second.roots != roots_;
 }
 
+bool RootBundles::AwaitsOthers(const std::string& name_space,
+                               absl::Time now) const {
+  return name_space == options_.place.name_space &&
+         !known_.contains(name_space) &&
+         now - missing_since_ < options_.patience;
+}
+
 bool RootBundles::NeedsRemoval(const std::string& name_space) const {
   const auto known = known_.find(name_space);
   return options_.namespaces && known != known_.end() && known->second.ours &&
@@ -191,6 +198,11 @@ void RootBundles::Update() {
   // What was not told of yet may be there.
   if (roots_.empty() || !KnowsConfigMaps()) return;
   const absl::Time now = absl::Now();
+  if (known_.contains(options_.place.name_space)) {
+    missing_since_ = absl::InfiniteFuture();
+  } else {
+    missing_since_ = std::min(missing_since_, now);
+  }
   std::erase_if(failed_, [&](const auto& one) {
     return !IsWanted(one.first) && !known_.contains(one.first);
   });
@@ -198,7 +210,7 @@ void RootBundles::Update() {
   for (const std::string& name : Amiss()) {
     if (asked_.size() >= kAtOnce) return;
     const auto failed = failed_.find(name);
-    if (asked_.contains(name) ||
+    if (asked_.contains(name) || AwaitsOthers(name, now) ||
         (failed != failed_.end() && now < failed->second.next)) {
       continue;
     }

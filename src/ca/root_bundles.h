@@ -35,6 +35,10 @@ class RootBundles {
   struct Options {
     ObjectName place;         // that of the agents
     bool namespaces = false;  // those of opted-in namespaces, too
+    // That of the agents is made by whoever installs us, and taken away by
+    // whoever uninstalls us, a moment before we are: only one that is missing
+    // for so long is made anew, or the next installation would stumble over it.
+    absl::Duration patience = absl::Seconds(5);
   };
   // `random` gives 0 to 1. `loop` and `client` outlive this.
   RootBundles(io::Loop& loop, kube::HttpClient* client, Options options,
@@ -66,6 +70,7 @@ class RootBundles {
   void LogProblems();
   bool IsWanted(const std::string& name_space) const;
   bool NeedsWrite(const std::string& name_space) const;
+  bool AwaitsOthers(const std::string& name_space, absl::Time now) const;
   bool NeedsRemoval(const std::string& name_space) const;
   // Those in which something is to be done.
   std::vector<std::string> Amiss() const;
@@ -81,7 +86,8 @@ class RootBundles {
   kube::HttpClient* const client_;
   const std::function<double()> random_;
   std::string roots_;
-  std::set<std::string> opted_in_;      // namespaces
+  absl::Time missing_since_ = absl::InfiniteFuture();  // that of the agents
+  std::set<std::string> opted_in_;                     // namespaces
   std::map<std::string, Known> known_;  // ConfigMaps, by namespace
   std::set<std::string> asked_;         // by namespace
   std::map<std::string, Failed> failed_;

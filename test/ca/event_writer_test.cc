@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "ca/kubernetes_fixture.h"
+#include "kube/kubernetes_fixture.h"
 
 namespace nodeward::ca {
 namespace {
@@ -14,15 +14,15 @@ constexpr char kEvents[] = "/apis/events.k8s.io/v1/namespaces/system/events";
 constexpr char kDeployments[] = "/apis/apps/v1/namespaces/system/deployments";
 const Event kUpdated{false, kIssuerUpdated, "Updated identity issuer", "b"};
 
-class EventWriterTest : public KubernetesTest {
+class EventWriterTest : public kube::KubernetesTest {
  protected:
   void SetUp() override {
-    KubernetesTest::SetUp();
+    kube::KubernetesTest::SetUp();
     Make();
   }
   void TearDown() override {
     loop_.Do([&] { writer_.reset(); });
-    KubernetesTest::TearDown();
+    kube::KubernetesTest::TearDown();
   }
   void Make() {
     loop_.Do([&] {

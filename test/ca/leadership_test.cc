@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "ca/kubernetes_fixture.h"
+#include "kube/kubernetes_fixture.h"
 
 namespace nodeward::ca {
 namespace {
@@ -15,14 +15,14 @@ constexpr char kLease[] =
 constexpr char kRoots[] = "/api/v1/namespaces/system/configmaps/roots";
 const Event kUpdated{false, kIssuerUpdated, "Updated identity issuer", "b"};
 
-class LeadershipTest : public KubernetesTest {
+class LeadershipTest : public kube::KubernetesTest {
  protected:
   void TearDown() override {
     loop_.Do([&] {
       one_.reset();
       two_.reset();
     });
-    KubernetesTest::TearDown();
+    kube::KubernetesTest::TearDown();
   }
   std::unique_ptr<Leadership> Make(const std::string& instance) {
     Leadership::Options options;
@@ -31,7 +31,8 @@ class LeadershipTest : public KubernetesTest {
     options.api.token = folder_ / "token";
     if (elects_) options.lease = ObjectName{"system", "ca"};
     options.events_on = ObjectName{"system", "ca"};
-    options.publish = RootBundles::Options{.place = {"system", "roots"}};
+    options.publish = RootBundles::Options{.place = {"system", "roots"},
+                                           .patience = absl::ZeroDuration()};
     options.instance = instance;
     std::unique_ptr<Leadership> made;
     loop_.Do([&] {

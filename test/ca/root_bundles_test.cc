@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "ca/kubernetes_fixture.h"
+#include "kube/kubernetes_fixture.h"
 
 namespace nodeward::ca {
 namespace {
@@ -18,11 +18,11 @@ std::string Bundle(const std::string& name_space) {
   return Namespaces(name_space) + "/configmaps/roots";
 }
 
-class RootBundlesTest : public KubernetesTest {
+class RootBundlesTest : public kube::KubernetesTest {
  protected:
   void TearDown() override {
     loop_.Do([&] { bundles_.reset(); });
-    KubernetesTest::TearDown();
+    kube::KubernetesTest::TearDown();
   }
   void MakeNamespace(const std::string& name, const std::string& labels) {
     ASSERT_EQ(Do("POST", Namespaces(),
@@ -40,7 +40,8 @@ class RootBundlesTest : public KubernetesTest {
       bundles_ = std::make_unique<RootBundles>(
           loop_.loop(), client_.get(),
           RootBundles::Options{.place = {"system", "roots"},
-                               .namespaces = namespaces},
+                               .namespaces = namespaces,
+                               .patience = patience_},
           [] { return 0.0; });
       bundles_->Set("one\n");
     });
@@ -60,6 +61,7 @@ class RootBundlesTest : public KubernetesTest {
     AwaitOnLoop([&] { return bundles_->published(); });
   }
 
+  absl::Duration patience_ = absl::ZeroDuration();
   std::unique_ptr<RootBundles> bundles_;
 };
 
@@ -157,6 +159,21 @@ TEST_F(RootBundlesTest, ForTheAgentsAloneItAsksForNoMore) {
   EXPECT_EQ(RootsIn("full"), "none");
   EXPECT_EQ(Asked("GET /api/v1/namespaces?"), 0u);
   EXPECT_EQ(Asked("GET /api/v1/configmaps"), 0u);
+}
+
+TEST_F(RootBundlesTest, WhatAnUninstallationTookIsNotMadeAnewAtOnce) {
+  patience_ = absl::Hours(1);
+  MakeNamespace("full", R"("nodeward.io/mesh":"enabled")");
+  ASSERT_EQ(Do("POST", Namespaces("system") + "/configmaps",
+               R"({"metadata":{"name":"roots"}})"),
+            201);
+  Start();
+  AwaitRoots("system", "one\n");
+  ASSERT_EQ(Do("DELETE", Bundle("system")), 200);
+  AwaitRoots("full", "one\n");
+  ASSERT_EQ(Do("DELETE", Bundle("full")), 200);
+  AwaitRoots("full", "one\n");  // it has seen the first, too
+  EXPECT_EQ(RootsIn("system"), "none");
 }
 
 TEST_F(RootBundlesTest, TriesUntilItMay) {
