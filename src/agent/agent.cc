@@ -88,6 +88,7 @@ void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
   const auto file_problems = client_files_.problems();
   engine_->SetClientMaterials(client_files_.Read(*snapshot, config_.node));
   LogNewProblems(file_problems, client_files_.problems());
+  if (kubernetes_ != nullptr) kubernetes_->WantFiles(client_files_.wanted());
   trim_->Set(kTrimDelay);
   metrics_->DropWorkloads(*snapshot);
   renewer_->SetWanted(LocalIdentities(*snapshot, config_.node));
@@ -139,7 +140,9 @@ void Agent::BeginStop() {
 void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
   if (stopping_ || signalled_ || enroller_ == nullptr) return;
-  readiness_.Set(UnreadyReasons());
+  const std::vector<std::string> unready = UnreadyReasons();
+  readiness_.Set(unready);
+  if (kubernetes_ != nullptr) kubernetes_->SetReady(unready.empty());
   TellEnrolled();
 }
 

@@ -96,6 +96,7 @@ base::Status Agent::BuildSource() {
   options.api.token = config_.kubernetes_token;
   options.reading = std::move(reading);
   options.daemonset = config_.kubernetes_daemonset;
+  options.taint = config_.kubernetes_taint;
   auto sandboxes = std::make_unique<cni::ToldSandboxes>(
       cri::AskRuntime(*loop_, config_.cri));
   sandboxes_ = sandboxes.get();

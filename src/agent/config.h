@@ -30,6 +30,7 @@ struct Config {
   std::string kubernetes_ca;         // file
   std::string kubernetes_token;      // file
   std::string kubernetes_daemonset;  // "NAMESPACE/NAME"; empty: not known
+  std::string kubernetes_taint;      // of our node until ready; empty: none
   std::string cri;                   // "unix:///run/containerd/…"
   std::string cni_conf_dir;          // empty: no CNI plugin is installed
   bool cni_install = true;           // false: what is there is removed

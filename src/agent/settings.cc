@@ -220,6 +220,13 @@ constexpr Setting kSettings[] = {
        return v.empty() ? base::OkStatus()
                         : PutObject(c.kubernetes_daemonset, v);
      }},
+    {"source.kubernetes.taint", SettingType::kText, "",
+     "Key of a taint that the agent takes off its own node once it can take\n"
+     "traffic: with nodes that join with it, no pod is there before an agent.",
+     [](Config& c, const std::string& v) {
+       c.kubernetes_taint = v;
+       return base::OkStatus();
+     }},
     {"source.cri", SettingType::kText, "unix:///run/containerd/containerd.sock",
      "The container runtime's socket, which tells the pods' network\n"
      "namespaces to the kubernetes source.",

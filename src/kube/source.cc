@@ -11,9 +11,11 @@
 #include "base/text.h"
 #include "kube/account_token.h"
 #include "kube/daemonset.h"
+#include "kube/file_watches.h"
 #include "kube/marks.h"
 #include "kube/mirror.h"
 #include "kube/namespaces.h"
+#include "kube/node_taint.h"
 #include "kube/resource_watch.h"
 
 namespace nodeward::kube {
@@ -38,6 +40,11 @@ class Kubernetes final : public Source {
         sandboxes_(std::move(sandboxes)),
         marks_(client_.get(), [this] { return Random(); }),
         daemonset_(loop, client_.get(), options.daemonset),
+        taint_(loop, client_.get(), options.node, options.taint,
+               [this] { return Random(); }),
+        files_(
+            loop, client_.get(), &mirror_, [this] { return Random(); },
+            [this] { OnChange(); }),
         settle_(loop, [this] { Tell(); }),
         tick_(loop, [this] { Tick(); }) {
     for (auto& [resource, sink] : mirror_.Wanted()) {
@@ -59,6 +66,7 @@ class Kubernetes final : public Source {
     });
     for (const auto& watch : watches_) watch->Start();
     daemonset_.Watch([this] { return Random(); });
+    taint_.Watch();
     tick_.Set(kMarkInterval);
     return base::OkStatus();
   }
@@ -68,6 +76,10 @@ class Kubernetes final : public Source {
     enrolled_ = pods;
     marks_.Update(mirror_.own_pods(), enrolled_);
   }
+  void WantFiles(const std::set<model::FileSetKey>& wanted) override {
+    files_.Want(wanted);
+  }
+  void SetReady(bool ready) override { taint_.SetReady(ready); }
   void IsUninstalled(std::function<void(bool)> done) override {
     daemonset_.IsDeleted(std::move(done));
   }
@@ -112,6 +124,8 @@ class Kubernetes final : public Source {
   Marks marks_;
   DaemonSet daemonset_;
   std::unique_ptr<AccountToken> token_;
+  NodeTaint taint_;
+  FileWatches files_;
   std::vector<std::unique_ptr<ResourceWatch>> watches_;
   std::function<void(model::SnapshotPtr)> changed_;
   bool synced_ = false;
@@ -143,8 +157,10 @@ std::vector<model::Problem> Kubernetes::problems() const {
                        " has been told yet"));
     }
   }
+  for (const std::string& problem : files_.problems()) add(problem);
   add(marks_.problem());
   if (token_ != nullptr) add(token_->problem());
+  add(taint_.problem());
   if (!sandboxes_->problem().empty()) {
     all.push_back({"", 0, "", sandboxes_->problem(), false, false});
   }

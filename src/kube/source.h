@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "cri/sandboxes.h"
@@ -16,6 +17,7 @@
 #include "io/loop.h"
 #include "kube/http_client.h"
 #include "kube/pod_lookup.h"
+#include "model/volume.h"
 
 namespace nodeward::kube {
 
@@ -24,10 +26,16 @@ struct Options {
   HttpClient::Options api;
   discovery::ManifestOptions reading;  // everything but the directory
   std::string daemonset;  // "NAMESPACE/NAME" of our own; empty: not known
+  std::string taint;      // of our node until we are ready; empty: none
 };
 
 class Source : public discovery::Source {
  public:
+  // Which ConfigMaps and Secrets are needed now. They are followed by their
+  // names, and no others; what may not be read is among problems().
+  virtual void WantFiles(const std::set<model::FileSetKey>& wanted) = 0;
+  // Whether the agent can take traffic: then its node's taint goes.
+  virtual void SetReady(bool ready) = 0;
   // Asks whether our own DaemonSet has been deleted: gone, or on its way, seen
   // twice. Whatever else is answered means no. `done` is called on the loop.
   virtual void IsUninstalled(std::function<void(bool)> done) = 0;

@@ -125,7 +125,7 @@ TEST_F(ConfigTest, KubernetesAsSource) {
       "source:\n"
       "  kind: kubernetes\n"
       "  kubernetes: {api: 'https://10.89.0.1:6443/', ca: /ca, token: /t,\n"
-      "               daemonset: sys/agent}\n"
+      "               daemonset: sys/agent, taint: a.b/c}\n"
       "  cri: unix:///run/crio/crio.sock\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_TRUE(config->kubernetes);
@@ -133,6 +133,7 @@ TEST_F(ConfigTest, KubernetesAsSource) {
   EXPECT_EQ(config->kubernetes_ca, "/ca");
   EXPECT_EQ(config->kubernetes_token, "/t");
   EXPECT_EQ(config->kubernetes_daemonset, "sys/agent");
+  EXPECT_EQ(config->kubernetes_taint, "a.b/c");
   EXPECT_EQ(config->cri, "unix:///run/crio/crio.sock");
 }
 

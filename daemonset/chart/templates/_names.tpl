@@ -29,6 +29,9 @@ source:
   kind: kubernetes
   kubernetes:
     daemonset: {{ .Release.Namespace }}/nodeward-agent
+    {{- if .Values.agent.untaint }}
+    taint: nodeward.io/agent-not-ready
+    {{- end }}
   cri: unix://{{ .Values.agent.criSocket }}
 {{- with .Values.cni }}
 {{- if .confDir }}

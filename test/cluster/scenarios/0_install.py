@@ -55,6 +55,12 @@ def least_privilege(s, cluster):
             ("nodeward-ca", ("get", "secrets", "-n", SYSTEM)),
             ("nodeward-ca", ("list", "secrets", "-A")),
             ("nodeward-ca", ("patch", "configmaps", "-n", SYSTEM)),
+            ("nodeward-ca", ("list", "configmaps", "-A")),
+            ("nodeward-ca", ("create", "configmaps", "-n", "default")),
+            ("nodeward-ca", ("delete", "configmaps/any", "-n", "default")),
+            ("nodeward-ca", ("update", "leases/any", "-n", SYSTEM)),
+            ("nodeward-ca", ("create", "events.events.k8s.io", "-n",
+                             "default")),
             ("nodeward-ca-secret", ("get", "secrets", "-n", SYSTEM)),
             ("nodeward-ca-secret", ("create", "secrets", "-n", "default"))):
         s.check(f"may {account} {' '.join(words)}", may(account, *words), "no")
