@@ -151,12 +151,12 @@ class Agent {
   identity::ClientFiles client_files_;
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
-  kube::Source* kubernetes_ = nullptr;  // source_, when it is that
+  kube::Source* kubernetes_ = nullptr;       // source_, when it is that
   cni::ToldSandboxes* sandboxes_ = nullptr;  // its, when it is that
-  std::unique_ptr<NodePlugin> plugin_;  // null: none is to be installed
-  model::SnapshotPtr latest_;           // the last one the source told of
-  model::SnapshotPtr decided_;          // the last one the workers decide by
-  model::SnapshotPtr steered_;          // the last one the kernel steers by
+  std::unique_ptr<NodePlugin> plugin_;       // null: none is to be installed
+  model::SnapshotPtr latest_;                // the last one the source told of
+  model::SnapshotPtr decided_;  // the last one the workers decide by
+  model::SnapshotPtr steered_;  // the last one the kernel steers by
   admin::Readiness readiness_;
   std::unique_ptr<io::Timer> refresh_;
   std::unique_ptr<io::Timer> trim_;
