@@ -40,6 +40,7 @@ Agent::Agent(const Config& config) : config_(config), started_(absl::Now()) {}
 Agent::~Agent() {
   // The workers call back into the recorder and post to the loop: they go
   // first, whatever the order of members says.
+  plugin_.reset();
   source_.reset();
   enroller_.reset();
   engine_.reset();
@@ -87,6 +88,7 @@ void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
   const auto file_problems = client_files_.problems();
   engine_->SetClientMaterials(client_files_.Read(*snapshot, config_.node));
   LogNewProblems(file_problems, client_files_.problems());
+  if (kubernetes_ != nullptr) kubernetes_->WantFiles(client_files_.wanted());
   trim_->Set(kTrimDelay);
   metrics_->DropWorkloads(*snapshot);
   renewer_->SetWanted(LocalIdentities(*snapshot, config_.node));
@@ -102,6 +104,7 @@ void Agent::Steer(model::SnapshotPtr snapshot) {
   if (enroller_ == nullptr) return;  // its turn has not come
   enroller_->Apply(snapshot);
   steered_ = std::move(snapshot);
+  if (plugin_ != nullptr && !leaving_) plugin_->Update();
   TellEnrolled();
   Refresh();
 }
@@ -137,7 +140,9 @@ void Agent::BeginStop() {
 void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
   if (stopping_ || signalled_ || enroller_ == nullptr) return;
-  readiness_.Set(UnreadyReasons());
+  const std::vector<std::string> unready = UnreadyReasons();
+  readiness_.Set(unready);
+  if (kubernetes_ != nullptr) kubernetes_->SetReady(unready.empty());
   TellEnrolled();
 }
 

@@ -15,6 +15,7 @@
 #include "admin/status.h"
 #include "agent/config.h"
 #include "agent/handover.h"
+#include "agent/node_plugin.h"
 #include "agent/pod_sink.h"
 #include "base/status.h"
 #include "capture/enroller.h"
@@ -71,6 +72,8 @@ class Agent {
   base::StatusOr<std::unique_ptr<admin::HttpServer>> ServeHttp(
       uint16_t port, base::Fd handed, admin::HttpServer::Routes routes);
   base::Status BuildSource();
+  // For the agent that serves the node, and no other.
+  base::Status BuildPlugin();
 
   // A change takes effect in this order: certificates are asked for, the
   // workers decide by it (and close what it forbids), then the kernel steers by
@@ -148,10 +151,12 @@ class Agent {
   identity::ClientFiles client_files_;
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
-  kube::Source* kubernetes_ = nullptr;  // source_, when it is that
-  model::SnapshotPtr latest_;           // the last one the source told of
-  model::SnapshotPtr decided_;          // the last one the workers decide by
-  model::SnapshotPtr steered_;          // the last one the kernel steers by
+  kube::Source* kubernetes_ = nullptr;       // source_, when it is that
+  cni::ToldSandboxes* sandboxes_ = nullptr;  // its, when it is that
+  std::unique_ptr<NodePlugin> plugin_;       // null: none is to be installed
+  model::SnapshotPtr latest_;                // the last one the source told of
+  model::SnapshotPtr decided_;  // the last one the workers decide by
+  model::SnapshotPtr steered_;  // the last one the kernel steers by
   admin::Readiness readiness_;
   std::unique_ptr<io::Timer> refresh_;
   std::unique_ptr<io::Timer> trim_;

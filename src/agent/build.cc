@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "caclient/remote_ca.h"
+#include "cni/installer.h"
+#include "cni/told_sandboxes.h"
 #include "cri/runtime.h"
 #include "io/socket.h"
 #include "nodeward/version.h"
@@ -67,6 +69,7 @@ base::Status Agent::Build() {
   NODEWARD_TRY(BuildIdentity());
   if (!waits) NODEWARD_TRY(BuildAdmin(nullptr));
   NODEWARD_TRY(BuildSource());
+  if (!waits) NODEWARD_TRY(BuildPlugin());
   NODEWARD_TRY(source_->Start(
       [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); }));
   waits ? AwaitTurn() : Refresh();
@@ -93,11 +96,35 @@ base::Status Agent::BuildSource() {
   options.api.token = config_.kubernetes_token;
   options.reading = std::move(reading);
   options.daemonset = config_.kubernetes_daemonset;
-  NODEWARD_ASSIGN(auto source,
-                  kube::FollowKubernetes(*loop_, std::move(options),
-                                         cri::AskRuntime(*loop_, config_.cri)));
+  options.taint = config_.kubernetes_taint;
+  auto sandboxes = std::make_unique<cni::ToldSandboxes>(
+      cri::AskRuntime(*loop_, config_.cri));
+  sandboxes_ = sandboxes.get();
+  NODEWARD_ASSIGN(
+      auto source,
+      kube::FollowKubernetes(*loop_, std::move(options), std::move(sandboxes)));
   kubernetes_ = source.get();
   source_ = std::move(source);
+  return base::OkStatus();
+}
+
+base::Status Agent::BuildPlugin() {
+  if (sandboxes_ == nullptr || config_.cni_conf_dir.empty()) {
+    return base::OkStatus();
+  }
+  if (!config_.cni_install) {
+    NODEWARD_ASSIGN(const auto removed, cni::RemovePlugin(config_.cni_conf_dir,
+                                                          config_.cni_bin_dir));
+    for (const std::string& what : removed) {
+      base::LogInfo("removed from this node", {{"what", what}});
+    }
+    return base::OkStatus();
+  }
+  NODEWARD_ASSIGN(plugin_, NodePlugin::Create(
+                               *loop_, config_, kubernetes_, sandboxes_,
+                               [this] { return steered_; },
+                               [this] { return enroller_->status(); }));
+  if (steered_ != nullptr) plugin_->Update();
   return base::OkStatus();
 }
 

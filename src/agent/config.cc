@@ -342,6 +342,10 @@ void Reader::CheckTogether(const Config& config) {
     Mistake("source.kubernetes.api",
             "is needed outside of a pod: use https://HOST:PORT");
   }
+  if (!config.cni_conf_dir.empty() && !config.kubernetes) {
+    Mistake("cni.confDir",
+            "a CNI plugin is for Kubernetes: use source.kind kubernetes");
+  }
   if (config.metrics_port != 0 &&
       config.metrics_port == config.readiness_port) {
     Mistake("readinessPort",

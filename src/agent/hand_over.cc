@@ -115,6 +115,12 @@ void Agent::KeepServing(std::string_view why) {
   ForgetTaker();
   (void)run_dir_->Sign();
   enroller_->GoOn();
+  if (plugin_ == nullptr && !stopping_) {
+    if (const base::Status status = BuildPlugin(); !status.ok()) {
+      base::LogError("pods of the mesh cannot start: no CNI plugin is answered",
+                     {{"error", std::string(status.message())}});
+    }
+  }
   if (signalled_ && !stopping_) BeginStop();
 }
 
@@ -133,6 +139,8 @@ void Agent::OnTakerGone() {
 }
 
 void Agent::Yield() {
+  // Its socket is gone before the other makes one in its place.
+  plugin_.reset();
   if (const base::Status said = taker_->Send({{"yielded", true}}); !said.ok()) {
     return KeepServing(base::FromAbsl(said.message()));
   }

@@ -95,6 +95,9 @@ std::vector<std::string> Agent::UnreadyReasons() const {
       if (problem.closes) reasons.push_back(problem.ToString());
     }
   }
+  if (plugin_ != nullptr && !plugin_->problem().empty()) {
+    reasons.push_back(plugin_->problem());
+  }
   for (std::string& missing : MissingCertificates()) {
     reasons.push_back(std::move(missing));
   }

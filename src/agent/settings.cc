@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "cni/installer.h"
 #include "kube/in_cluster.h"
 
 namespace nodeward::agent {
@@ -219,6 +220,13 @@ constexpr Setting kSettings[] = {
        return v.empty() ? base::OkStatus()
                         : PutObject(c.kubernetes_daemonset, v);
      }},
+    {"source.kubernetes.taint", SettingType::kText, "",
+     "Key of a taint that the agent takes off its own node once it can take\n"
+     "traffic: with nodes that join with it, no pod is there before an agent.",
+     [](Config& c, const std::string& v) {
+       c.kubernetes_taint = v;
+       return base::OkStatus();
+     }},
     {"source.cri", SettingType::kText, "unix:///run/containerd/containerd.sock",
      "The container runtime's socket, which tells the pods' network\n"
      "namespaces to the kubernetes source.",
@@ -228,6 +236,34 @@ constexpr Setting kSettings[] = {
        }
        c.cri = v;
        return base::OkStatus();
+     }},
+    {"cni.confDir", SettingType::kText, "",
+     "The node's folder of network configurations, usually /etc/cni/net.d. "
+     "The\n"
+     "agent keeps its CNI plugin in the first one, so that no pod of the mesh\n"
+     "starts before it is captured. Empty: no plugin.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutPath(c.cni_conf_dir, v);
+     }},
+    {"cni.plugin", SettingType::kText, "install",
+     "install, or remove: what a former agent has installed in cni.confDir is\n"
+     "taken away, so that pods do not wait for it.",
+     [](Config& c, const std::string& v) {
+       if (v != "install" && v != "remove") {
+         return Refuse(v, "use install or remove");
+       }
+       c.cni_install = v == "install";
+       return base::OkStatus();
+     }},
+    {"cni.binDir", SettingType::kText, cni::kDefaultProgramDir,
+     "The node's folder of CNI plugins, where ours is copied to.",
+     [](Config& c, const std::string& v) { return PutPath(c.cni_bin_dir, v); }},
+    {"cni.serviceAccount", SettingType::kText, "",
+     "NAMESPACE/NAME of the ServiceAccount that the plugin is when it asks "
+     "the\n"
+     "API server, where no agent answers. Empty: it does not.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutObject(c.cni_account, v);
      }},
     {"source.manifests", SettingType::kText, "/etc/nodeward/manifests",
      "Directory of Kubernetes YAML and JSON, read recursively and watched. It\n"

@@ -19,6 +19,8 @@ constexpr absl::Duration kLast = absl::Seconds(1);
 
 void Agent::Stop() {
   stopping_ = true;
+  // Pods that start now wait for the next agent.
+  plugin_.reset();
   base::LogInfo("stopping; enrolled pods stay closed to plaintext",
                 {{"drain", absl::FormatDuration(config_.drain)}});
   if (!config_.takeover) return EndService(config_.drain);

@@ -150,6 +150,7 @@ base::Status Agent::TakeOver() {
   }
   NODEWARD_TRY(former_->Watch([](const admin::DescriptorLine&) {},
                               [this] { OnFormerGone(); }));
+  NODEWARD_TRY(BuildPlugin());
   base::LogInfo(
       "took over from the agent of this node",
       {{"pods", StrCat(pods)},
@@ -165,7 +166,8 @@ base::Status Agent::BeginServing(HandedOver* handed) {
   if (handed != nullptr) NODEWARD_TRY(enroller_->HandedServed());
   // Whoever asks this one before the other lets go gets a true answer.
   readiness_.Set(UnreadyReasons());
-  return BuildAdmin(handed);
+  NODEWARD_TRY(BuildAdmin(handed));
+  return handed == nullptr ? BuildPlugin() : base::OkStatus();
 }
 
 void Agent::OnFormerGone() {

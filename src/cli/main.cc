@@ -25,6 +25,9 @@
 #include "cli/tap_options.h"
 #include "cli/uninstall.h"
 #include "cli/version.h"
+#include "cni/call.h"
+#include "cni/installer.h"
+#include "cni/process.h"
 
 namespace nodeward::cli {
 namespace {
@@ -112,6 +115,10 @@ CommandLine::CommandLine(const Environment& environment)
       AddCommand("tap", "Show requests and answers of this node's pods", ""),
       &run_dir, &tap);
   AddUninstall();
+  AddCommand("cni", "Answer a container runtime: CNI plugin of this node",
+             "echo '{\"cniVersion\": \"1.0.0\"}' | CNI_COMMAND=VERSION "
+             "nodeward cni\n\n"
+             "The agent installs it by itself (cni.confDir), as nodeward-cni.");
   AddCommand("version", "Print the version", "nodeward version");
   AddCompletion();
   app.footer("nodeward COMMAND --help tells more about each.");
@@ -385,15 +392,27 @@ void CommandLine::AddStatus() {
 
 void CommandLine::AddUninstall() {
   CLI::App* const command = AddCommand(
-      "uninstall", "Take every hook, pin, rule and sysctl off this node",
+      "uninstall",
+      "Take every hook, pin, rule and sysctl and the CNI plugin off this node",
       "nodeward uninstall --node\n"
       "nodeward uninstall --node --bpf-dir /sys/fs/bpf/other");
   uninstall.bpf_dir = agent::FindSetting("bpfDir")->fallback;
+  uninstall.conf_dir = cni::kDefaultConfigurationDir;
+  uninstall.bin_dir = cni::kDefaultProgramDir;
   AddRunDir(command, &run_dir);
   command->add_flag("--node", uninstall.node, "Everything on this node");
   command
       ->add_option("--bpf-dir", uninstall.bpf_dir,
                    "Where the agent pinned its BPF programs")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--cni-conf-dir", uninstall.conf_dir,
+                   "The agent's cni.confDir")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--cni-bin-dir", uninstall.bin_dir, "The agent's cni.binDir")
       ->type_name("DIR")
       ->capture_default_str();
 }
@@ -466,6 +485,7 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     line.check.run_dir = line.run_dir;
     return CheckNode(environment, line.check);
   }
+  if (command == "cni") return environment.run_plugin();
   if (command == "ca") {
     return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);
   }
@@ -562,6 +582,11 @@ int Run(Environment& environment, const std::vector<std::string>& arguments) {
 }
 
 int Main(int argc, char** argv) {
+  // As a CNI plugin it goes by the name of its file.
+  const std::string_view name = argc > 0 ? argv[0] : "";
+  if (name.substr(name.rfind('/') + 1) == cni::kPluginName) {
+    return cni::RunProcess();
+  }
   Environment environment = ProcessEnvironment();
   return Run(environment,
              std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
