@@ -132,6 +132,7 @@ TEST_F(LifecycleTest, ListenersAreTwoAgentsUntilOneStops) {
               twice.outbound4.valid());
   EXPECT_FALSE(twice.outbound6.valid());
   b().engine->StopListening();
+  Publish();  // returns when every worker has done that, too
   // Nobody else accepts: what comes now waits for the one who has the socket.
   const base::Fd waiting = ConnectFrom({client.ip, 0}, At(server));
   ASSERT_TRUE(waiting.valid());
