@@ -124,6 +124,7 @@ TEST_F(LifecycleTest, PlaintextToAPodThatJoinsTheMeshIsClosed) {
 }
 
 TEST_F(LifecycleTest, ListenersAreTwoAgentsUntilOneStops) {
+  options.workers = 1;  // so that the second connection finds the first tunnel
   Begin();
   Tcp held = Open();
   const std::string& uid = server.workload->uid;
