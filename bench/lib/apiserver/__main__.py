@@ -84,6 +84,7 @@ class Api:
         self._deployments = []
         self._streams = True
         self._storm = None
+        self._losses = 0
         self._timeouts = []
 
     def connection(self):
@@ -218,7 +219,8 @@ class Api:
     async def do_expire(self):
         """Nothing can be gone on from. One pod goes without a word; its key,
         and that of one that stays."""
-        made = self._deployments[len(self._deployments) // 2]
+        self._losses += 1
+        made = self._deployments[-self._losses]
         lost = made.pod_key(0)
         self.store.kinds["Pod"].remove(lost, silently=True)
         for kind in self.store.kinds.values():
