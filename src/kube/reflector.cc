@@ -86,7 +86,7 @@ Reflector::Step Reflector::Ask(absl::Duration delay, absl::Time now) {
   asked_ = now + delay;
   if (mode_ != Mode::kWatch && continue_.empty()) seen_.clear();
   if (mode_ == Mode::kList) {
-    return {delay, Target({}), kListDeadline, false};
+    return {delay, Target({}), kListDeadline};
   }
   const absl::Duration timeout =
       absl::Floor(kShortestWatch * (1 + random_()), absl::Seconds(1));
@@ -227,7 +227,9 @@ void Reflector::FinishSync() {
 
 Reflector::Step Reflector::OnEnd(const End& end) {
   if (end.status == 0) {
-    return Retry(std::string(end.transport.message()), end);
+    Step step = Retry(std::string(end.transport.message()), end);
+    step.unanswered = true;
+    return step;
   }
   if (end.status == 200) return AfterSuccess(end);
   std::string reason;

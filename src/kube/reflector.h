@@ -61,6 +61,7 @@ class Reflector {
     std::string target;
     absl::Duration deadline;  // for the whole answer
     bool watches = false;     // of no end of its own
+    bool unanswered = false;  // the delay is because nobody answered
   };
   // How an answer ended.
   struct End {

@@ -41,7 +41,10 @@ class Kubernetes final : public Source {
     for (auto& [resource, sink] : mirror_.Wanted()) {
       watches_.push_back(std::make_unique<ResourceWatch>(
           loop, client_.get(), std::move(resource), sink,
-          [this] { return Random(); }, [this] { OnChange(); }));
+          [this] { return Random(); }, [this] { OnChange(); },
+          [this] {
+            for (const auto& watch : watches_) watch->Hurry();
+          }));
     }
   }
 
@@ -93,7 +96,7 @@ class Kubernetes final : public Source {
   std::vector<std::unique_ptr<ResourceWatch>> watches_;
   std::function<void(model::SnapshotPtr)> changed_;
   bool synced_ = false;
-  absl::Duration cost_;  // of the last snapshot
+  absl::Duration cost_;                     // of the last snapshot
   absl::Time told_ = absl::InfinitePast();  // when it was made
   io::Timer settle_;
   io::Timer tick_;

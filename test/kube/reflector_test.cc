@@ -218,6 +218,7 @@ TEST_F(ReflectorTest, TooManyRequestsWaitAsLongAsTheyAreTold) {
   End(200);
   Answer(429, R"({"message":"slow"})", absl::Seconds(17));
   EXPECT_EQ(step_.delay, absl::Seconds(17));
+  EXPECT_FALSE(step_.unanswered);
   // The watch goes on where it was: no list.
   EXPECT_THAT(step_.target, HasSubstr("watch=1&allowWatchBookmarks=true"));
   EXPECT_THAT(step_.target, HasSubstr("resourceVersion=5"));
@@ -231,6 +232,7 @@ TEST_F(ReflectorTest, FailuresAreTriedAgainMoreAndMoreSlowly) {
     step_ = reflector_->OnEnd(
         {absl::UnavailableError("connection refused"), 0, {}, now_});
     delays.push_back(step_.delay);
+    EXPECT_TRUE(step_.unanswered);
     EXPECT_THAT(step_.target, HasSubstr("resourceVersion=5"));
   }
   EXPECT_EQ(delays[0], absl::Milliseconds(1200));
