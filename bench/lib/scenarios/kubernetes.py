@@ -14,6 +14,7 @@ _HELD = 200           # connections through the mesh
 _STEADY = 120         # seconds; bookmarks come every minute
 _RATE, _STORM = 1000, 10  # changes a second, seconds
 _FLIPS = 10
+_PAUSE = 1  # seconds; a change on its own
 _HOUR = 3600
 # Each by streams that begin with everything, and by lists in pages.
 _BOTH_WAYS = tuple(
@@ -107,7 +108,7 @@ class _Site:
         values |= {"memory": memory / 1024,
                    "memory each": (memory - fixed) / count}
         values |= self._steady()
-        values |= _spread(self._flip() for _ in range(_FLIPS))
+        values |= _spread(self._flip(_PAUSE) for _ in range(_FLIPS))
         values |= self._storm()
         values |= self._relist()
         return values
@@ -220,12 +221,13 @@ class _Site:
                    "--port", "8080", netns=self.agent.node.netns, check=False)
         return said.strip() == "yes"
 
-    def _flip(self):
-        """Closes the door to plaintext and opens it again; the slower of the
-        two, in seconds."""
+    def _flip(self, pause=0):
+        """Closes the door to plaintext and opens it again, each after a pause;
+        the slower of the two, in seconds."""
         outsider = self.pods["outsider"]
         effects = []
         for until, door in (("refusal", "closed"), ("answer", "open")):
+            time.sleep(pause)
             watch = Watch(self.bench, outsider, self.server.ip, until)
             moment = self.api.put(_own(self.server, NAMESPACE, door))
             effects.append(watch.seconds_since(moment))
