@@ -105,12 +105,7 @@ void Agent::Steer(model::SnapshotPtr snapshot) {
 
 void Agent::TellEnrolled() {
   if (leaving_) return;
-  std::map<std::string, bool> pods;
-  for (const capture::PodStatus& pod : enroller_->status()) {
-    if (pod.state == capture::PodState::kEnrolled) pods[pod.uid] = true;
-    if (pod.state == capture::PodState::kSkipped) pods[pod.uid] = false;
-  }
-  source_->SetEnrolled(pods);
+  source_->SetEnrolled(enroller_->Enrolled());
 }
 
 void Agent::OnSignal(int signal) {

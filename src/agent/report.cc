@@ -95,6 +95,7 @@ std::vector<std::string> Agent::UnreadyReasons() const {
       if (problem.closes) reasons.push_back(problem.ToString());
     }
   }
+  if (renewer_->complete()) return reasons;
   for (const auto& certificate : renewer_->status()) {
     if (certificate.state == identity::CertificateState::kPending ||
         certificate.state == identity::CertificateState::kExpired) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -92,6 +93,9 @@ class Enroller {
   // pods, destinations, probe ports. Idempotent. Failed pods are tried again.
   virtual void Apply(model::SnapshotPtr snapshot) = 0;
   virtual std::vector<PodStatus> status() const = 0;
+  // By UID: true for the pods that are enrolled, false for those that are left
+  // out; the others are not settled. Cheap enough to be asked every second.
+  virtual std::map<std::string, bool> Enrolled() const = 0;
 
   struct KubeletStatus {
     bool found = false;

@@ -453,13 +453,66 @@ std::vector<PodStatus> NodeEnroller::status() const {
   return all;
 }
 
+std::map<std::string, bool> NodeEnroller::Enrolled() const {
+  std::map<std::string, bool> known;
+  for (const auto& [uid, pod] : pods_) {
+    if (pod.workload == nullptr) continue;
+    const PodState state = StateOf(pod);
+    if (state == PodState::kEnrolled) known.emplace(uid, true);
+    if (state == PodState::kSkipped) known.emplace(uid, false);
+  }
+  return known;
+}
+
+PodState NodeEnroller::StateOf(const Pod& pod) {
+  const model::Workload& workload = *pod.workload;
+  if (pod.engine == Engine::kDrains) return PodState::kDraining;
+  if (pod.engine == Engine::kKills) {
+    return workload.in_mesh() ? PodState::kPending : PodState::kDraining;
+  }
+  if (!pod.failure.ok()) return PodState::kFailed;
+  if (pod.engine == Engine::kServes) return PodState::kEnrolled;
+  if (workload.membership == model::Membership::kConflict) {
+    return PodState::kFailed;
+  }
+  return workload.in_mesh() ? PodState::kPending : PodState::kSkipped;
+}
+
+std::string NodeEnroller::ReasonOf(const Pod& pod, PodState state) const {
+  const model::Workload& workload = *pod.workload;
+  const std::string membership =
+      base::StrCat(model::MembershipText(workload.membership),
+                   workload.membership_reason->empty() ? "" : ": ",
+                   *workload.membership_reason);
+  if (pod.engine == Engine::kKills) {
+    return "its former connections are being closed";
+  }
+  switch (state) {
+    case PodState::kDraining:
+      return membership + "; its open connections end";
+    case PodState::kFailed:
+      if (pod.failure.ok()) return membership;
+      return Message(pod.failure) + (pod.sealed ? "; closed until then" : "");
+    case PodState::kEnrolled:
+      return pod.capture->Notes();
+    case PodState::kSkipped:
+      return membership;
+    case PodState::kPending:
+      break;
+  }
+  if (pod.due) return "its turn comes";
+  return workload.ips.empty() ? "the pod has no address yet"
+                              : options_.netns_hint;
+}
+
 PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
   const model::Workload& workload = *pod.workload;
+  const PodState state = StateOf(pod);
   PodStatus status{.uid = uid,
                    .name = workload.name,
                    .name_space = workload.name_space,
-                   .state = PodState::kPending,
-                   .reason = "",
+                   .state = state,
+                   .reason = ReasonOf(pod, state),
                    .netns_cookie = 0,
                    .host_interface = "",
                    .probe_exemption = false};
@@ -467,36 +520,6 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
     status.netns_cookie = pod.capture->netns().cookie();
     status.host_interface = pod.capture->host_interface();
     status.probe_exemption = pod.capture->probe_hook() && kubelet_.found;
-  }
-  const std::string membership =
-      base::StrCat(model::MembershipText(workload.membership),
-                   workload.membership_reason->empty() ? "" : ": ",
-                   *workload.membership_reason);
-  if (pod.engine == Engine::kDrains) {
-    status.state = PodState::kDraining;
-    status.reason = membership + "; its open connections end";
-  } else if (pod.engine == Engine::kKills) {
-    status.state =
-        workload.in_mesh() ? PodState::kPending : PodState::kDraining;
-    status.reason = "its former connections are being closed";
-  } else if (!pod.failure.ok()) {
-    status.state = PodState::kFailed;
-    status.reason = Message(pod.failure);
-    if (pod.sealed) status.reason += "; closed until then";
-  } else if (pod.engine == Engine::kServes) {
-    status.state = PodState::kEnrolled;
-    status.reason = pod.capture->Notes();
-  } else if (workload.membership == model::Membership::kConflict) {
-    status.state = PodState::kFailed;
-    status.reason = membership;
-  } else if (!workload.in_mesh()) {
-    status.state = PodState::kSkipped;
-    status.reason = membership;
-  } else if (pod.due) {
-    status.reason = "its turn comes";
-  } else {
-    status.reason = workload.ips.empty() ? "the pod has no address yet"
-                                         : options_.netns_hint;
   }
   return status;
 }

@@ -33,6 +33,7 @@ class NodeEnroller final : public Enroller {
 
   void Apply(model::SnapshotPtr snapshot) override;
   std::vector<PodStatus> status() const override;
+  std::map<std::string, bool> Enrolled() const override;
   KubeletStatus kubelet() const override { return kubelet_; }
   absl::flat_hash_map<std::string, uint64_t> Counters() const override;
 
@@ -89,6 +90,8 @@ class NodeEnroller final : public Enroller {
   void SetNodeAddresses();
   void OnProbe(const kernel::ProbeEvent& event);
   void ForgetStrangers();
+  static PodState StateOf(const Pod& pod);
+  std::string ReasonOf(const Pod& pod, PodState state) const;
   PodStatus StatusOf(const std::string& uid, const Pod& pod) const;
 
   io::Loop& loop_;
