@@ -228,9 +228,11 @@ void Reflector::FinishSync() {
 Reflector::Step Reflector::OnEnd(const End& end) {
   if (end.status == 0) {
     Step step = Retry(std::string(end.transport.message()), end);
-    step.unanswered = true;
+    step.unanswered = unanswered_ = true;
     return step;
   }
+  // It is back: what it refuses while it starts it may grant soon.
+  if (std::exchange(unanswered_, false)) back_off_ = BackOff();
   if (end.status == 200) return AfterSuccess(end);
   std::string reason;
   const auto status = base::ParseJson(line_);

@@ -121,6 +121,7 @@ class Reflector {
   size_t path_ = 0;      // of resource_.paths
   int missing_ = 0;      // times in a row that no path was served
   bool synced_ = false;
+  bool unanswered_ = false;  // the last request was
   std::string problem_;
 
   std::string version_;  // of the last event; where to go on

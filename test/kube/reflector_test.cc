@@ -250,6 +250,20 @@ TEST_F(ReflectorTest, FailuresAreTriedAgainMoreAndMoreSlowly) {
   EXPECT_EQ(step_.delay, absl::Milliseconds(1200));
 }
 
+// While it starts it refuses what it grants a moment later: its rules of access
+// have not been read yet.
+TEST_F(ReflectorTest, AServerThatIsBackIsAskedAgainSoon) {
+  Sync();
+  for (int i = 0; i < 8; ++i) {
+    step_ = reflector_->OnEnd(
+        {absl::UnavailableError("connection refused"), 0, {}, now_});
+  }
+  for (const int millis : {1200, 2400}) {
+    step_ = reflector_->OnEnd({base::OkStatus(), 403, {}, now_});
+    EXPECT_EQ(step_.delay, absl::Milliseconds(millis));
+  }
+}
+
 TEST_F(ReflectorTest, AWatchThatEndsAtOnceIsNoReasonToHurry) {
   Sync();
   End(200);
