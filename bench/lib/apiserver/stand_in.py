@@ -83,7 +83,15 @@ class ApiServer:
 
 def resident_kb(process, peak=False):
     """Resident memory, or the most that it was since forget_peak()."""
-    name = "VmHWM:" if peak else "VmRSS:"
+    return _kb(process, "VmHWM:" if peak else "VmRSS:")
+
+
+def own_kb(process):
+    """Memory that it shares with nobody, whoever else runs."""
+    return _kb(process, "RssAnon:")
+
+
+def _kb(process, name):
     with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
         for line in status:
             if line.startswith(name):

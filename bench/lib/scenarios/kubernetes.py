@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import time
 
-from lib.apiserver.stand_in import ApiServer, forget_peak, resident_kb
-from lib.process import Failure, Process, cpu_nanoseconds, pss_kb, run
+from lib.apiserver.stand_in import ApiServer, forget_peak, own_kb, resident_kb
+from lib.process import Failure, Process, cpu_nanoseconds, run
 from lib.scenarios.base import Metric, Scenario
 from lib.scenarios.enrolment import Watch, percentile
 from lib.systems.agent import (NAMESPACE, OUTSIDE_NAMESPACE, Agent, namespace,
@@ -141,9 +141,10 @@ class _Site:
                 requests: now["requests"] - before["requests"]}
 
     def _rest(self):
-        """The agent's memory in KB when all is quiet."""
+        """The agent's memory when all is quiet, program and libraries aside:
+        in KB."""
         time.sleep(self.bench.plan.settle)
-        return pss_kb([self.agent.process])
+        return own_kb(self.agent.process)
 
     def _steady(self):
         """Nothing happens for a while; and what the ends of watches cost,
