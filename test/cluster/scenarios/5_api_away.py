@@ -148,12 +148,12 @@ def back(s, mesh, container):
         done = mesh.ask(node, "status", "-o", "json")
         return done.stdout.startswith("{") and "Kubernetes API" not in \
             json.dumps(json.loads(done.stdout)["problems"])
-    await_that("nodes are Ready", cluster.ready_nodes, 120, 0.5)
     for node in ("node-a", "node-b"):
         await_that(f"the agent of {node} is in step",
                    lambda node=node: in_step(node), 60, 0.5)
     s.note(f"in step {time.monotonic() - up:.1f} s after the API server, which "
            f"took {up - begin:.1f} s")
+    await_that("nodes are Ready", cluster.ready_nodes, 120, 0.5)
     mesh.sleep("gone", "late", node="node-b")
     cluster.await_pods("gone", "app=late")
     mesh.await_state("gone", "late", "enrolled")
