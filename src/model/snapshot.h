@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "model/authorization.h"
 #include "model/destination_rule.h"
+#include "model/network_policy.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/volume.h"
@@ -57,6 +58,10 @@ struct Snapshot {
   FileSets file_sets;
   PathNormalization path_normalization = PathNormalization::kBase;
   std::vector<ClosingPolicy> closing_policies;
+  // The cluster network's own, by namespace, then name; and the labels of
+  // namespaces, by which they select.
+  std::vector<std::shared_ptr<const NetworkPolicy>> network_policies;
+  absl::flat_hash_map<std::string, Labels> namespace_labels;
   std::vector<Problem> problems;
   // Kinds that were read and left alone ("Deployment": 3).
   absl::flat_hash_map<std::string, int> ignored_kinds;
