@@ -140,17 +140,20 @@ model::CheckCategory Agent::CheckNetwork() const {
   using policy::Way;
   model::CheckCategory category{"nodeward-network", {}};
   const auto blocked = [&](Way way) {
-    return latest_ == nullptr ? "" : ListBlocked(policy::FindBlockedPods(
-                                         *latest_, config_.node, way));
+    return latest_ == nullptr ? ""
+                              : ListBlocked(policy::FindBlockedPods(
+                                    *latest_, config_.node, way));
   };
   Add(&category, "NetworkPolicies let tunnels in to pods of the mesh",
       Headed("Some do not allow ingress at TCP 15008:", blocked(Way::kIn)),
-      Result::kWarning, "allow it there, or in another NetworkPolicy of those "
-                        "pods");
+      Result::kWarning,
+      "allow it there, or in another NetworkPolicy of those "
+      "pods");
   Add(&category, "NetworkPolicies let tunnels out of pods of the mesh",
       Headed("Some do not allow egress to TCP 15008:", blocked(Way::kOut)),
-      Result::kWarning, "allow it there, or in another NetworkPolicy of those "
-                        "pods");
+      Result::kWarning,
+      "allow it there, or in another NetworkPolicy of those "
+      "pods");
   return category;
 }
 
@@ -161,8 +164,12 @@ std::vector<model::CheckCategory> Agent::Check() const {
   input.credentials = credentials_.All();
   input.certificates = renewer_->status();
   input.now = absl::Now();
-  return {CheckKernel(), CheckCapture(), CheckNetwork(), CheckAgent(),
-          identity::CheckIdentity(input), identity::CheckDataPlane(input)};
+  return {CheckKernel(),
+          CheckCapture(),
+          CheckNetwork(),
+          CheckAgent(),
+          identity::CheckIdentity(input),
+          identity::CheckDataPlane(input)};
 }
 
 }  // namespace nodeward::agent

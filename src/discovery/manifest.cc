@@ -288,10 +288,9 @@ void Reader::Close(model::ClosingPolicy closing, Problem problem) {
 Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
                                     const Metadata& metadata, int line) {
   if (kind == "Namespace") {
-    return std::make_shared<const Namespace>(
-        Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true),
-                  ReadRequiresMtls(root["metadata"]["labels"]),
-                  metadata.labels});
+    return std::make_shared<const Namespace>(Namespace{
+        metadata.name, ReadOptIn(root["metadata"]["labels"], true),
+        ReadRequiresMtls(root["metadata"]["labels"]), metadata.labels});
   }
   if (kind == "Pod") {
     return std::make_shared<Pod>(

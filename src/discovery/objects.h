@@ -36,7 +36,7 @@ struct Namespace {
   std::string name;
   OptIn opt_in;
   bool requires_mtls = false;  // nodeward.io/outbound=require-mtls
-  model::Labels labels;        // NetworkPolicies select by them
+  model::Labels labels = {};   // NetworkPolicies select by them
 
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };

@@ -8,9 +8,8 @@ namespace nodeward::model {
 bool LabelSelector::Requirement::Holds(const Labels& labels) const {
   const auto found = labels.find(key);
   const bool has = found != labels.end();
-  const bool listed =
-      has && std::find(values.begin(), values.end(), found->second) !=
-                 values.end();
+  const bool listed = has && std::find(values.begin(), values.end(),
+                                       found->second) != values.end();
   switch (op) {
     case Operator::kIn:
       return listed;

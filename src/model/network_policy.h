@@ -50,9 +50,9 @@ struct NetworkPolicy {
     friend bool operator==(const Peer&, const Peer&) = default;
   };
   struct Rule {
-    bool any_port = false;    // else `ports`, of TCP; may be none
+    bool any_port = false;  // else `ports`, of TCP; may be none
     std::vector<Port> ports;
-    bool anybody = false;     // else `peers`
+    bool anybody = false;  // else `peers`
     std::vector<Peer> peers;
 
     friend bool operator==(const Rule&, const Rule&) = default;

@@ -58,10 +58,6 @@ struct Snapshot {
   FileSets file_sets;
   PathNormalization path_normalization = PathNormalization::kBase;
   std::vector<ClosingPolicy> closing_policies;
-  // The cluster network's own, by namespace, then name; and the labels of
-  // namespaces, by which they select.
-  std::vector<std::shared_ptr<const NetworkPolicy>> network_policies;
-  absl::flat_hash_map<std::string, Labels> namespace_labels;
   std::vector<Problem> problems;
   // Kinds that were read and left alone ("Deployment": 3).
   absl::flat_hash_map<std::string, int> ignored_kinds;
@@ -130,6 +126,11 @@ struct Snapshot {
   // Whether one of them is that of `service`: its clients' connections must
   // then pass through the agent.
   bool IsSecuredByRule(const Service& service) const;
+
+  // The cluster network's own, by namespace, then name; and the labels of
+  // namespaces, by which they select.
+  std::vector<std::shared_ptr<const NetworkPolicy>> network_policies;
+  absl::flat_hash_map<std::string, Labels> namespace_labels;
 
   // Sorts peer_authentications (age, name, namespace), authorization_policies
   // and destination_rules (age, name) and builds the indexes.

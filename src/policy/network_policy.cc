@@ -41,10 +41,9 @@ class Judge {
     if (port.name.empty()) return port.first <= port_ && port_ <= port.last;
     if (server_ == nullptr) return false;
     const auto& declared = *server_->ports;
-    return std::any_of(
-        declared.begin(), declared.end(), [&](const auto& each) {
-          return each.name == port.name && each.port == port_;
-        });
+    return std::any_of(declared.begin(), declared.end(), [&](const auto& each) {
+      return each.name == port.name && each.port == port_;
+    });
   }
 
   bool IsMeant(const NetworkPolicy& policy,
@@ -99,11 +98,11 @@ NetworkPolicies Blocking(const Snapshot& snapshot, const Workload& pod, Way way,
   const Judge judge(snapshot, pod, way, port, other);
   NetworkPolicies selecting;
   const auto& all = snapshot.network_policies;
-  auto policy = std::lower_bound(
-      all.begin(), all.end(), pod.name_space,
-      [](const auto& each, const std::string& name_space) {
-        return each->name_space < name_space;
-      });
+  auto policy =
+      std::lower_bound(all.begin(), all.end(), pod.name_space,
+                       [](const auto& each, const std::string& name_space) {
+                         return each->name_space < name_space;
+                       });
   for (; policy != all.end() && (*policy)->name_space == pod.name_space;
        ++policy) {
     const auto& rules =

@@ -27,12 +27,11 @@ class SourceTest : public ApiTest {
  protected:
   void SetUp() override {
     ApiTest::SetUp();
-    for (const char* path :
-         {"/api/v1/pods", "/api/v1/services",
-          "/apis/discovery.k8s.io/v1/endpointslices",
-          "/apis/security.istio.io/v1/peerauthentications",
-          "/apis/security.istio.io/v1/authorizationpolicies",
-          "/apis/networking.k8s.io/v1/networkpolicies"}) {
+    for (const char* path : {"/api/v1/pods", "/api/v1/services",
+                             "/apis/discovery.k8s.io/v1/endpointslices",
+                             "/apis/security.istio.io/v1/peerauthentications",
+                             "/apis/security.istio.io/v1/authorizationpolicies",
+                             "/apis/networking.k8s.io/v1/networkpolicies"}) {
       Set(base::StrCat("GET ", path), 200, kAll);
     }
   }
