@@ -89,10 +89,9 @@ TEST(NetworkPolicyTest, Ports) {
       "    - {protocol: TCP}\n"
       "    - {port: 15008, protocol: UDP}\n");
   using Port = NetworkPolicy::Port;
-  EXPECT_THAT(
-      policy.ingress->at(0).ports,
-      ElementsAre(Port{"", 80, 80}, Port{"", 15000, 15010}, Port{"mesh"},
-                  Port{"", 1, 65535}));
+  EXPECT_THAT(policy.ingress->at(0).ports,
+              ElementsAre(Port{"", 80, 80}, Port{"", 15000, 15010},
+                          Port{"mesh"}, Port{"", 1, 65535}));
   EXPECT_FALSE(policy.ingress->at(0).any_port);
 }
 

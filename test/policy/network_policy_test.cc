@@ -106,9 +106,9 @@ TEST_F(NetworkPolicyTest, OnlySelectedPodsAreConcerned) {
   policy.ingress.emplace();
   policy.pods.labels = {{"app", "db"}};
   EXPECT_THAT(In(), IsEmpty());
-  policy.pods = {.labels = {},
-                 .requirements = {{"app", LabelSelector::Operator::kNotIn,
-                                   {"db"}}}};
+  policy.pods = {
+      .labels = {},
+      .requirements = {{"app", LabelSelector::Operator::kNotIn, {"db"}}}};
   EXPECT_THAT(In(), ElementsAre("shop/p"));
 }
 
@@ -133,8 +133,8 @@ TEST_F(NetworkPolicyTest, WhatCoversThePort) {
   EXPECT_FALSE(passes(Ports({{"", 15009, 15010}})));
   EXPECT_FALSE(passes(Ports({{"", 1, 15007}})));
   EXPECT_FALSE(passes(Ports({{"hbone"}})));
-  web_->ports = std::vector<model::ContainerPort>{{"hbone", 15008, {}},
-                                                  {"http", 80, {}}};
+  web_->ports =
+      std::vector<model::ContainerPort>{{"hbone", 15008, {}}, {"http", 80, {}}};
   EXPECT_TRUE(passes(Ports({{"hbone"}})));
   EXPECT_FALSE(passes(Ports({{"http"}})));
 }
