@@ -76,7 +76,8 @@ def own_token(s, cluster):
             method, "--cacert", cluster.plane.roots, "-H",
             f"Authorization: Bearer {token}", "-H", "Content-Type: " + (
                 "application/merge-patch+json" if method == "PATCH"
-                else "application/json"), "-d", json.dumps(body),
+                else "application/json"),
+            *(["-d", json.dumps(body)] if body else []),
             cluster.plane.server + path).stdout)
     here = f"/api/v1/namespaces/{SYSTEM}"
     mint = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
@@ -108,7 +109,8 @@ def own_token(s, cluster):
     s.check("a mark on a pod of its own node", mark("node-a", note), 200)
     await_that("a mark on another node's pod is refused", lambda: mark(
         "node-b", note) in (403, 422), 20, 0.5)
-    s.check("where a pod is", mark("node-a", {"status": {"podIPs": [
+    s.check("where a pod is", mark("node-a", {"status": {
+        "podIP": "10.9.9.9", "podIPs": [
         {"ip": "10.9.9.9"}]}}) in (403, 422), True)
     mark("node-a", {"metadata": {"annotations": {"nodeward.io/test": None}}})
 

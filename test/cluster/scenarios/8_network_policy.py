@@ -67,7 +67,7 @@ def scenario(s, mesh):
     cause = "; NetworkPolicy guarded/web-only selects the pod and does not " \
         "allow TCP 15008"
     edges = json.loads(mesh.ask("node-a", "edges", "-n", "guarded", "-o",
-                                "json").stdout)["edges"]
+                                "json").stdout)
     s.check("edges name the cause", [
         each["last_refusal"] for each in edges if each["src"] == "fresh"],
         [f"tunnel to {address}:15008: connect: no answer{cause}"])
