@@ -24,6 +24,8 @@ class FakeSource final : public kube::Source {
   base::Status Start(std::function<void(model::SnapshotPtr)>) override {
     return base::OkStatus();
   }
+  void WantFiles(const std::set<model::FileSetKey>&) override {}
+  void SetReady(bool) override {}
   void IsUninstalled(std::function<void(bool)> done) override { done(false); }
   void RemoveMarks(std::function<void()> done) override { done(); }
   void LookUp(const std::string&, const std::string&,

@@ -23,6 +23,8 @@ _RULES = [
      "resources": ["peerauthentications", "authorizationpolicies"]},
     {"apiGroups": ["networking.istio.io"], "verbs": _READ,
      "resources": ["destinationrules", "serviceentries"]},
+    {"apiGroups": ["networking.k8s.io"], "verbs": _READ,
+     "resources": ["networkpolicies"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": _READ}]
 
@@ -59,6 +61,7 @@ class Lab:
         self.runtimes = {}
 
     def start(self):
+        self.plane.audit(f"system:serviceaccount:{SYSTEM}:{AGENT}")
         self.plane.start()
         self.namespace(SYSTEM)
         self.account(SYSTEM, AGENT)
