@@ -57,14 +57,20 @@ base::Status NodeEnroller::Begin(PodSink* sink,
                   NodeAddresses::Watch(loop_, [this] { SetNodeAddresses(); }));
   SetNodeAddresses();
   NODEWARD_ASSIGN(watch_, NetnsWatch::Create(loop_, [this] { LookAround(); }));
+  NODEWARD_TRY(WatchProbes());
+  kubelet_.reason = "not looked for yet";
+  FindKubelet();
+  // Whom a former agent took for the kubelet may be somebody else by now.
+  if (kubelet_id_ == 0) NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
+  tick_.Set(kTick);
+  return base::OkStatus();
+}
+
+base::Status NodeEnroller::WatchProbes() {
   NODEWARD_ASSIGN(probe_events_, ProbeEvents::Watch(loop_, node_.hooks,
                                                     [this](const auto& event) {
                                                       OnProbe(event);
                                                     }));
-  kubelet_.reason = "not looked for yet";
-  NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
-  FindKubelet();
-  tick_.Set(kTick);
   return base::OkStatus();
 }
 
@@ -72,6 +78,7 @@ base::Status NodeEnroller::Begin(PodSink* sink,
 
 void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
   snapshot_ = std::move(snapshot);
+  if (handing_over_) return;  // GoOn comes back to it
   // Destinations first: a pod must not be enrolled and send in plaintext what
   // the map does not name yet.
   const base::Status status =
@@ -95,7 +102,10 @@ void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
 }
 
 void NodeEnroller::Work() {
-  const absl::Time end = absl::Now() + kTurn;
+  if (handing_over_) return;
+  // What is handed over is taken in one go: the other agent waits for it.
+  const absl::Time end =
+      handed_.empty() ? absl::Now() + kTurn : absl::InfiniteFuture();
   // Those that leave first: a successor may want their namespace.
   for (const bool leaving : {true, false}) {
     for (auto& [uid, pod] : pods_) {
@@ -118,7 +128,22 @@ void NodeEnroller::Work() {
            entry.second.engine == Engine::kNothing;
   });
   ForgetStrangers();
+  RemoveOtherVersions();
   WatchNamespaces();
+}
+
+// Whatever they had is captured by now as it should be.
+void NodeEnroller::RemoveOtherVersions() {
+  if (snapshot_ == nullptr || std::exchange(others_removed_, true)) return;
+  const auto removed = kernel::RemoveOtherVersions(options_.bpf_dir);
+  if (!removed.ok()) {
+    base::LogError("hooks of another version of nodeward stay and refuse",
+                   {{"error", Message(removed.status())}});
+    return;
+  }
+  for (const std::string& what : *removed) {
+    base::LogInfo("removed of another version", {{"what", what}});
+  }
 }
 
 void NodeEnroller::WatchNamespaces() {
@@ -143,7 +168,7 @@ void NodeEnroller::LookAround() {
 
 void NodeEnroller::Tick() {
   tick_.Set(kTick);
-  FindKubelet();
+  if (!handing_over_) FindKubelet();
   ++ticks_;
   size_t place = 0;
   for (auto& [uid, pod] : pods_) {
@@ -180,6 +205,7 @@ void NodeEnroller::FindKubelet() {
 }
 
 void NodeEnroller::SetNodeAddresses() {
+  if (handing_over_) return;
   const base::Status status =
       node_.hooks->SetNodeAddresses(addresses_->addresses());
   if (!status.ok()) {
@@ -210,7 +236,7 @@ void NodeEnroller::OnProbe(const kernel::ProbeEvent& event) {
 }
 
 void NodeEnroller::ForgetStrangers() {
-  if (snapshot_ == nullptr || known_.empty()) return;
+  if (snapshot_ == nullptr || known_.empty() || former_lives_) return;
   std::vector<uint64_t> strangers = std::move(known_);
   known_.clear();
   std::erase_if(strangers, [&](uint64_t cookie) {
@@ -259,6 +285,12 @@ bool NodeEnroller::HasMoved(Pod& pod) const {
 void NodeEnroller::Reconcile(const std::string& uid, Pod& pod) {
   const Wanted wanted = WantedOf(pod);
   const bool gone = HasMoved(pod);
+  if (handing_over_) {
+    pod.due = true;
+    // Its sockets would keep the namespace; its hooks are not ours.
+    if (gone && pod.engine == Engine::kServes) Part(uid, pod, true);
+    return;
+  }
   switch (pod.engine) {
     case Engine::kServes:
       Serve(uid, pod, wanted, gone);
@@ -382,7 +414,11 @@ base::Status NodeEnroller::Enter(Pod& pod, Wanted wanted) {
     return pod.capture->Seal(*pod.workload, *snapshot_);
   }
   const absl::Time start = absl::Now();
-  const base::Status status = pod.capture->Enrol(*pod.workload, *snapshot_);
+  std::optional<HandedPod> handed =
+      TakeHanded(pod.workload->uid, pod.capture->netns().cookie());
+  pod.handed = handed.has_value();
+  const base::Status status =
+      pod.capture->Enrol(*pod.workload, *snapshot_, std::move(handed));
   if (pod.capture->enrolled()) {
     pod.engine = Engine::kServes;
     pod.sealed = false;

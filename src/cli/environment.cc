@@ -11,6 +11,8 @@
 #include "agent/run.h"
 #include "ca/run.h"
 #include "capture/enroller.h"
+#include "cni/installer.h"
+#include "cni/process.h"
 
 namespace nodeward::cli {
 namespace {
@@ -44,7 +46,9 @@ Environment ProcessEnvironment() {
                 return admin::AskAgent(run_dir, command, args);
               },
           .follow_agent = FollowAgent,
-          .remove_everything = capture::RemoveEverything};
+          .remove_everything = capture::RemoveEverything,
+          .remove_plugin = cni::RemovePlugin,
+          .run_plugin = cni::RunProcess};
 }
 
 }  // namespace nodeward::cli

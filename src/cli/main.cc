@@ -17,6 +17,7 @@
 #include "cli/check.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
+#include "cli/in_charge.h"
 #include "cli/policy.h"
 #include "cli/run_agent.h"
 #include "cli/status.h"
@@ -24,6 +25,9 @@
 #include "cli/tap_options.h"
 #include "cli/uninstall.h"
 #include "cli/version.h"
+#include "cni/call.h"
+#include "cni/installer.h"
+#include "cni/process.h"
 
 namespace nodeward::cli {
 namespace {
@@ -58,6 +62,7 @@ struct CommandLine {
   void AddCerts();
   void AddCheck();
   void AddEdges();
+  void AddInCharge();
   void AddPolicy();
   void AddPolicyTest(CLI::App* policy);
   void AddPolicyLint(CLI::App* policy);
@@ -103,12 +108,17 @@ CommandLine::CommandLine(const Environment& environment)
   AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
                &ca);
   AddEdges();
+  AddInCharge();
   AddPolicy();
   AddStatus();
   AddTapOptions(
       AddCommand("tap", "Show requests and answers of this node's pods", ""),
       &run_dir, &tap);
   AddUninstall();
+  AddCommand("cni", "Answer a container runtime: CNI plugin of this node",
+             "echo '{\"cniVersion\": \"1.0.0\"}' | CNI_COMMAND=VERSION "
+             "nodeward cni\n\n"
+             "The agent installs it by itself (cni.confDir), as nodeward-cni.");
   AddCommand("version", "Print the version", "nodeward version");
   AddCompletion();
   app.footer("nodeward COMMAND --help tells more about each.");
@@ -139,6 +149,13 @@ void CommandLine::AddAgent() {
   for (const agent::Setting& setting : agent::Settings()) {
     const std::string key(setting.key);
     // Shown by SettingsHelp instead.
+    if (setting.type == agent::SettingType::kSwitch) {
+      command
+          ->add_flag_callback(agent::FlagOf(key),
+                              [this, key] { agent.flags[key] = "true"; })
+          ->group("");
+      continue;
+    }
     command
         ->add_option_function<std::string>(
             agent::FlagOf(key),
@@ -153,7 +170,8 @@ void CommandLine::AddAgent() {
       "\nExamples:\n"
       "  nodeward agent --config /etc/nodeward/config.yaml\n"
       "  nodeward agent --config node-a.yaml --node node-a --log-level debug\n"
-      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n\n"
+      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n"
+      "  nodeward agent --config /etc/nodeward/config.yaml --takeover\n\n"
       "A file:\n"
       "  node: node-a\n"
       "  source: {manifests: /etc/nodeward/manifests}\n"
@@ -217,6 +235,16 @@ void CommandLine::AddEdges() {
   command->add_option("-o,--output", edges.output, "How to print it")
       ->check(CLI::IsMember({"table", "wide", "json"}))
       ->type_name("FORMAT");
+}
+
+void CommandLine::AddInCharge() {
+  AddRunDir(
+      AddCommand("in-charge",
+                 "Is the agent of this container the one that serves the node?",
+                 "nodeward in-charge\n\n"
+                 "For a startup probe: the exit status is 0 once the agent of\n"
+                 "the container it runs in serves, and 1 while another does."),
+      &run_dir);
 }
 
 void CommandLine::AddPolicy() {
@@ -364,15 +392,27 @@ void CommandLine::AddStatus() {
 
 void CommandLine::AddUninstall() {
   CLI::App* const command = AddCommand(
-      "uninstall", "Take every hook, pin, rule and sysctl off this node",
+      "uninstall",
+      "Take every hook, pin, rule and sysctl and the CNI plugin off this node",
       "nodeward uninstall --node\n"
       "nodeward uninstall --node --bpf-dir /sys/fs/bpf/other");
   uninstall.bpf_dir = agent::FindSetting("bpfDir")->fallback;
+  uninstall.conf_dir = cni::kDefaultConfigurationDir;
+  uninstall.bin_dir = cni::kDefaultProgramDir;
   AddRunDir(command, &run_dir);
   command->add_flag("--node", uninstall.node, "Everything on this node");
   command
       ->add_option("--bpf-dir", uninstall.bpf_dir,
                    "Where the agent pinned its BPF programs")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--cni-conf-dir", uninstall.conf_dir,
+                   "The agent's cni.confDir")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--cni-bin-dir", uninstall.bin_dir, "The agent's cni.binDir")
       ->type_name("DIR")
       ->capture_default_str();
 }
@@ -445,6 +485,7 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     line.check.run_dir = line.run_dir;
     return CheckNode(environment, line.check);
   }
+  if (command == "cni") return environment.run_plugin();
   if (command == "ca") {
     return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);
   }
@@ -452,6 +493,7 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     line.edges.run_dir = line.run_dir;
     return Edges(environment, line.edges);
   }
+  if (command == "in-charge") return InCharge(environment, line.run_dir);
   if (command == "policy test") {
     line.policy_test.run_dir = line.run_dir;
     return PolicyTest(environment, line.policy_test);
@@ -540,6 +582,11 @@ int Run(Environment& environment, const std::vector<std::string>& arguments) {
 }
 
 int Main(int argc, char** argv) {
+  // As a CNI plugin it goes by the name of its file.
+  const std::string_view name = argc > 0 ? argv[0] : "";
+  if (name.substr(name.rfind('/') + 1) == cni::kPluginName) {
+    return cni::RunProcess();
+  }
   Environment environment = ProcessEnvironment();
   return Run(environment,
              std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

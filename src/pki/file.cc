@@ -34,8 +34,8 @@ base::StatusOr<File> ReadFile(const std::string& path) {
   }
   // One byte more than there should be, so that the end is seen without a
   // string that grows: it would leave copies of a key behind.
-  std::string text(
-      std::min(static_cast<size_t>(info.st_size), kMaxFile) + 1, '\0');
+  std::string text(std::min(static_cast<size_t>(info.st_size), kMaxFile) + 1,
+                   '\0');
   size_t size = 0;
   for (;;) {
     if (size == text.size()) {

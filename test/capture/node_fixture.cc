@@ -82,6 +82,10 @@ bool RunningEnroller::AwaitState(const std::string& name, PodState state) {
   return Await([&] { return Status(name).state == state; });
 }
 
+void RunningEnroller::With(const std::function<void(Enroller&)>& work) {
+  thread_.Do([&] { work(*enroller_); });
+}
+
 Enroller::KubeletStatus RunningEnroller::Kubelet() {
   Enroller::KubeletStatus found;
   thread_.Do([&] { found = enroller_->kubelet(); });
