@@ -132,6 +132,7 @@ class Agent {
   model::CheckCategory CheckKernel() const;
   model::CheckCategory CheckCapture() const;
   model::CheckCategory CheckAgent() const;
+  model::CheckCategory CheckNetwork() const;
 
   const Config config_;
   const absl::Time started_;

@@ -3,12 +3,14 @@
 // What the agent tells `nodeward certs` and `nodeward check`.
 #include "identity/check.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "agent/agent.h"
 #include "base/text.h"
 #include "kernel/features.h"
+#include "policy/network_policy.h"
 
 namespace nodeward::agent {
 namespace {
@@ -28,6 +30,24 @@ void Add(model::CheckCategory* category, std::string description,
 
 void List(std::string* text, const std::string& item) {
   base::StrAppend(text, "\n\t* ", item);
+}
+
+// "* full/deny-all selects full/httpbin-1, full/sleep-2 and 7 more".
+std::string ListBlocked(const std::vector<policy::BlockedPods>& all) {
+  constexpr size_t kShown = 3;
+  std::string list;
+  for (const policy::BlockedPods& each : all) {
+    std::string item = base::StrCat(each.policy->QualifiedName(), " selects");
+    const size_t shown = std::min(each.pods.size(), kShown);
+    for (size_t i = 0; i < shown; ++i) {
+      base::StrAppend(&item, i == 0 ? " " : ", ", each.pods[i]);
+    }
+    if (each.pods.size() > shown) {
+      base::StrAppend(&item, " and ", each.pods.size() - shown, " more");
+    }
+    List(&list, item);
+  }
+  return list;
 }
 
 std::string Headed(std::string_view heading, const std::string& list) {
@@ -120,6 +140,28 @@ model::CheckCategory Agent::CheckAgent() const {
   return category;
 }
 
+// Warnings: not every cluster network enforces NetworkPolicies.
+model::CheckCategory Agent::CheckNetwork() const {
+  using policy::Way;
+  model::CheckCategory category{"nodeward-network", {}};
+  const auto blocked = [&](Way way) {
+    return latest_ == nullptr ? ""
+                              : ListBlocked(policy::FindBlockedPods(
+                                    *latest_, config_.node, way));
+  };
+  Add(&category, "NetworkPolicies let tunnels in to pods of the mesh",
+      Headed("Some do not allow ingress at TCP 15008:", blocked(Way::kIn)),
+      Result::kWarning,
+      "allow it there, or in another NetworkPolicy of those "
+      "pods");
+  Add(&category, "NetworkPolicies let tunnels out of pods of the mesh",
+      Headed("Some do not allow egress to TCP 15008:", blocked(Way::kOut)),
+      Result::kWarning,
+      "allow it there, or in another NetworkPolicy of those "
+      "pods");
+  return category;
+}
+
 std::vector<model::CheckCategory> Agent::Check() const {
   identity::CheckInput input;
   input.bundle = credentials_.bundle();
@@ -127,8 +169,12 @@ std::vector<model::CheckCategory> Agent::Check() const {
   input.credentials = credentials_.All();
   input.certificates = renewer_->status();
   input.now = absl::Now();
-  return {CheckKernel(), CheckCapture(), CheckAgent(),
-          identity::CheckIdentity(input), identity::CheckDataPlane(input)};
+  return {CheckKernel(),
+          CheckCapture(),
+          CheckNetwork(),
+          CheckAgent(),
+          identity::CheckIdentity(input),
+          identity::CheckDataPlane(input)};
 }
 
 }  // namespace nodeward::agent

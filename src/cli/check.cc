@@ -79,25 +79,100 @@ void PrintCategory(std::ostream& out, const Json& category, bool all) {
   if (titled) out << "\n";
 }
 
+void PrintCategories(std::ostream& out, const Json& answer, bool all) {
+  for (const Json& category : GetMember(answer, "categories")) {
+    PrintCategory(out, category, all);
+  }
+}
+
+// ---- a cluster ----
+
+// One of the nodes in -o json: {"node","pod","success","error","categories"}.
+Json NodeAnswer(const kube::AgentAnswer& agent) {
+  Json node{{"node", agent.node},
+            {"pod", agent.pod},
+            {"success", false},
+            {"error", ""},
+            {"categories", Json::array()}};
+  if (!agent.answer.ok()) {
+    node["error"] = std::string(agent.answer.status().message());
+    return node;
+  }
+  node["success"] = GetBool(*agent.answer, "success");
+  const Json& categories = GetMember(*agent.answer, "categories");
+  if (categories.is_array()) node["categories"] = categories;
+  return node;
+}
+
+base::StatusOr<Json> ClusterAnswer(Environment& environment,
+                                   const ClusterOptions& cluster) {
+  NODEWARD_ASSIGN(const auto agents,
+                  environment.ask_agents(cluster, {"check", "-o", "json"}));
+  bool success = true;
+  Json nodes = Json::array();
+  for (const kube::AgentAnswer& agent : agents) {
+    nodes.push_back(NodeAnswer(agent));
+    success = success && GetBool(nodes.back(), "success");
+  }
+  return Json{{"success", success}, {"nodes", std::move(nodes)}};
+}
+
+base::StatusOr<Json> AnswerOf(Environment& environment,
+                              const CheckOptions& options) {
+  if (!options.cluster.has_value()) return Answer(environment, options);
+  return ClusterAnswer(environment, *options.cluster);
+}
+
+bool HasWarning(const Json& node) {
+  for (const Json& category : GetMember(node, "categories")) {
+    for (const Json& check : GetMember(category, "checks")) {
+      if (Mark(check) != "√") return true;
+    }
+  }
+  return false;
+}
+
+void PrintNode(std::ostream& out, const Json& node, bool all) {
+  if (!all && GetBool(node, "success") && !HasWarning(node)) return;
+  const std::string name =
+      Printable(GetString(node, "node").empty() ? "other nodes"
+                                                : GetString(node, "node"));
+  out << name << "\n" << std::string(Width(name), '=') << "\n\n";
+  const std::string error = GetString(node, "error");
+  if (!error.empty()) {
+    out << "× agent can be asked\n";
+    PrintLines(out, error);
+    out << "\n";
+  }
+  PrintCategories(out, node, all);
+}
+
 }  // namespace
 
-base::StatusOr<int> CheckNode(Environment& environment,
-                              const CheckOptions& options) {
+base::StatusOr<int> RunCheck(Environment& environment,
+                             const CheckOptions& options) {
   const absl::Time deadline = absl::Now() + options.wait;
-  Json answer = Answer(environment, options);
-  while (!GetBool(answer, "success") && absl::Now() < deadline) {
+  base::StatusOr<Json> answer = AnswerOf(environment, options);
+  while ((!answer.ok() || !GetBool(*answer, "success")) &&
+         absl::Now() < deadline) {
     absl::SleepFor(std::min(kRetry, deadline - absl::Now()));
-    answer = Answer(environment, options);
+    answer = AnswerOf(environment, options);
   }
-  const bool success = GetBool(answer, "success");
+  if (!answer.ok()) return answer.status();
+  const bool success = GetBool(*answer, "success");
   if (options.output == "json") {
-    environment.out << answer.dump(2, ' ', false,
-                                   Json::error_handler_t::replace)
+    environment.out << answer->dump(2, ' ', false,
+                                    Json::error_handler_t::replace)
                     << "\n";
     return success ? kOk : kProblem;
   }
-  for (const Json& category : GetMember(answer, "categories")) {
-    PrintCategory(environment.out, category, options.output != "short");
+  const bool all = options.output != "short";
+  if (options.cluster.has_value()) {
+    for (const Json& node : GetMember(*answer, "nodes")) {
+      PrintNode(environment.out, node, all);
+    }
+  } else {
+    PrintCategories(environment.out, *answer, all);
   }
   environment.out << "Status check results are " << (success ? "√" : "×")
                   << "\n";

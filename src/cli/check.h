@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -11,12 +12,13 @@ namespace nodeward::cli {
 
 struct CheckOptions {
   std::string run_dir;
-  std::string output = "table";  // short or json
-  absl::Duration wait;           // until nothing is an error
+  std::string output = "table";           // short or json
+  absl::Duration wait;                    // until nothing is an error
+  std::optional<ClusterOptions> cluster;  // every node of it, not this one
 };
 
 // 1 when something is an error; warnings are none.
-base::StatusOr<int> CheckNode(Environment& environment,
-                              const CheckOptions& options);
+base::StatusOr<int> RunCheck(Environment& environment,
+                             const CheckOptions& options);
 
 }  // namespace nodeward::cli

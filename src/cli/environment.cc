@@ -5,7 +5,9 @@
 #include <sys/signalfd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <iostream>
+#include <utility>
 
 #include "admin/control.h"
 #include "agent/run.h"
@@ -13,6 +15,7 @@
 #include "capture/enroller.h"
 #include "cni/installer.h"
 #include "cni/process.h"
+#include "kube/kubeconfig.h"
 
 namespace nodeward::cli {
 namespace {
@@ -32,6 +35,26 @@ base::Status FollowAgent(const std::string& run_dir, const std::string& command,
   return admin::FollowAgent(run_dir, command, args, stop.get(), line);
 }
 
+// As kubectl finds it.
+std::string DefaultKubeconfig() {
+  const char* const listed = std::getenv("KUBECONFIG");
+  if (listed != nullptr && *listed != '\0') {
+    const std::string all = listed;
+    return all.substr(0, all.find(':'));
+  }
+  const char* const home = std::getenv("HOME");
+  return std::string(home == nullptr ? "" : home) + "/.kube/config";
+}
+
+base::StatusOr<std::vector<kube::AgentAnswer>> AskAgents(
+    const ClusterOptions& cluster, const std::vector<std::string>& words) {
+  NODEWARD_ASSIGN(auto access, kube::ReadKubeconfig(cluster.kubeconfig.empty()
+                                                        ? DefaultKubeconfig()
+                                                        : cluster.kubeconfig,
+                                                    cluster.context));
+  return kube::AskAgents(std::move(access), cluster.name_space, words);
+}
+
 }  // namespace
 
 Environment ProcessEnvironment() {
@@ -45,6 +68,7 @@ Environment ProcessEnvironment() {
                  const base::Json& args) {
                 return admin::AskAgent(run_dir, command, args);
               },
+          .ask_agents = AskAgents,
           .follow_agent = FollowAgent,
           .remove_everything = capture::RemoveEverything,
           .remove_plugin = cni::RemovePlugin,

@@ -10,8 +10,16 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "ca/config.h"
+#include "kube/agents.h"
 
 namespace nodeward::cli {
+
+// A cluster as its user sees it.
+struct ClusterOptions {
+  std::string kubeconfig;  // empty: the environment's, or ~/.kube/config
+  std::string context;     // empty: the current one
+  std::string name_space = "nodeward-system";
+};
 
 // What a command may touch of the world, so that commands can be tested.
 struct Environment {
@@ -24,6 +32,10 @@ struct Environment {
                                            const std::string& command,
                                            const base::Json& args)>
       ask_agent;
+  // The same words of a command in every agent of a cluster.
+  std::function<base::StatusOr<std::vector<kube::AgentAnswer>>(
+      const ClusterOptions& cluster, const std::vector<std::string>& words)>
+      ask_agents;
   // A streaming command: its lines, until `line` returns false, or the agent or
   // the user (Ctrl-C, which is no error) ends it.
   std::function<base::Status(

@@ -78,6 +78,7 @@ struct CommandLine {
   CertsOptions certs;
   ShowCertificateOptions show_certificate;
   CheckOptions check;
+  ClusterOptions check_cluster;
   std::string check_wait = "0s";
   CaOptions ca;
   EdgesOptions edges;
@@ -202,12 +203,18 @@ void CommandLine::AddCerts() {
 
 void CommandLine::AddCheck() {
   CLI::App* const command = AddCommand(
-      "check", "Check this node: kernel, capture, agent, certificates",
+      "check",
+      "Check this node, or all of a cluster: kernel, capture, agent, "
+      "certificates",
       "nodeward check\n"
       "nodeward check --wait 1m\n"
-      "nodeward check -o short\n\n"
+      "nodeward check -o short\n"
+      "nodeward check --kubeconfig ~/.kube/config\n"
+      "nodeward check --context production -n nodeward-system -o json\n\n"
+      "With --kubeconfig or --context the agents of a cluster are asked, by\n"
+      "pods/exec in their pods: whoever may do that needs nothing else.\n"
       "√ is good, ‼ a warning, × an error. The exit status is 1 when there is\n"
-      "an error.");
+      "an error, or an agent that cannot be asked.");
   AddRunDir(command, &run_dir);
   command->add_option("-o,--output", check.output, "How to print it")
       ->check(CLI::IsMember({"table", "short", "json"}))
@@ -216,6 +223,19 @@ void CommandLine::AddCheck() {
       ->add_option("--wait", check_wait,
                    "How long to try again while there is an error")
       ->type_name("DURATION");
+  command
+      ->add_option("--kubeconfig", check_cluster.kubeconfig,
+                   "Check the cluster of this file ($KUBECONFIG, or "
+                   "~/.kube/config)")
+      ->type_name("FILE");
+  command
+      ->add_option("--context", check_cluster.context,
+                   "Check the cluster of this context of the kubeconfig")
+      ->type_name("NAME");
+  command
+      ->add_option("-n,--namespace", check_cluster.name_space,
+                   "Where the cluster's agents are (nodeward-system)")
+      ->type_name("NS");
 }
 
 void CommandLine::AddEdges() {
@@ -483,7 +503,14 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
           "--wait ", line.check_wait, ": use a duration such as 30s or 5m"));
     }
     line.check.run_dir = line.run_dir;
-    return CheckNode(environment, line.check);
+    const CLI::App& check = *line.app.get_subcommand("check");
+    if (check.count("--kubeconfig") > 0 || check.count("--context") > 0) {
+      line.check.cluster = line.check_cluster;
+    } else if (check.count("--namespace") > 0) {
+      return absl::InvalidArgumentError(
+          "--namespace is a cluster's: name it with --kubeconfig or --context");
+    }
+    return RunCheck(environment, line.check);
   }
   if (command == "cni") return environment.run_plugin();
   if (command == "ca") {

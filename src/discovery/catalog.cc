@@ -39,6 +39,7 @@ struct Collected {
   Entries<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
   Entries<std::shared_ptr<const model::DestinationRule>> rules;
   Entries<std::shared_ptr<const ServiceEntry>> service_entries;
+  Entries<std::shared_ptr<const model::NetworkPolicy>> network_policies;
   Entries<std::shared_ptr<const model::FileSet>> config_maps;
   Entries<std::shared_ptr<const model::FileSet>> secrets;
   std::vector<model::ClosingPolicy> closing;
@@ -110,6 +111,8 @@ Collected Collect(const std::map<std::string, Manifest>& files,
                               &content)) ||
           add(&all.service_entries,
               get_if<std::shared_ptr<const ServiceEntry>>(&content)) ||
+          add(&all.network_policies,
+              get_if<std::shared_ptr<const model::NetworkPolicy>>(&content)) ||
           add(object.kind == "Secret" ? &all.secrets : &all.config_maps,
               get_if<std::shared_ptr<const model::FileSet>>(&content))) {
         continue;
@@ -128,6 +131,7 @@ Collected Collect(const std::map<std::string, Manifest>& files,
   SortAndUnify(&all.authorization, problems);
   SortAndUnify(&all.rules, problems);
   SortAndUnify(&all.service_entries, problems);
+  SortAndUnify(&all.network_policies, problems);
   SortAndUnify(&all.config_maps, problems);
   SortAndUnify(&all.secrets, problems);
   return all;
@@ -314,6 +318,7 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
   absl::flat_hash_map<std::string_view, const Namespace*> namespaces;
   for (const auto& entry : all.namespaces) {
     namespaces.emplace(entry.object->name, entry.content->get());
+    snapshot->namespace_labels[entry.object->name] = (*entry.content)->labels;
   }
   const auto conflicting = FindConflicts(all.pods, &snapshot->problems);
   snapshot->workloads.reserve(all.pods.size());
@@ -353,6 +358,9 @@ model::SnapshotPtr Catalog::Build(const std::vector<Problem>& problems) {
       snapshot->file_sets[{set.kind, set.name_space, set.name}] =
           *entry.content;
     }
+  }
+  for (const auto& entry : all.network_policies) {
+    snapshot->network_policies.push_back(*entry.content);
   }
   snapshot->path_normalization = options_.path_normalization;
   snapshot->closing_policies = std::move(all.closing);

@@ -13,6 +13,7 @@
 #include "discovery/field.h"
 #include "discovery/file_set.h"
 #include "discovery/metadata.h"
+#include "discovery/network_policy.h"
 #include "discovery/opt_in.h"
 #include "discovery/pod.h"
 #include "discovery/security.h"
@@ -55,13 +56,14 @@ bool IsKnown(std::string_view kind, std::string_view version) {
            version == "networking.istio.io/v1alpha3";
   }
   if (kind == "EndpointSlice") return version == "discovery.k8s.io/v1";
+  if (kind == "NetworkPolicy") return version == "networking.k8s.io/v1";
   return IsSecurityKind(kind) && (version == "security.istio.io/v1" ||
                                   version == "security.istio.io/v1beta1");
 }
 
 bool OfKnownKind(std::string_view kind) {
-  return IsKnown(kind, "v1") || kind == "EndpointSlice" || IsNetworking(kind) ||
-         IsSecurityKind(kind);
+  return IsKnown(kind, "v1") || kind == "EndpointSlice" ||
+         kind == "NetworkPolicy" || IsNetworking(kind) || IsSecurityKind(kind);
 }
 
 class Reader {
@@ -286,9 +288,9 @@ void Reader::Close(model::ClosingPolicy closing, Problem problem) {
 Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
                                     const Metadata& metadata, int line) {
   if (kind == "Namespace") {
-    return std::make_shared<const Namespace>(
-        Namespace{metadata.name, ReadOptIn(root["metadata"]["labels"], true),
-                  ReadRequiresMtls(root["metadata"]["labels"])});
+    return std::make_shared<const Namespace>(Namespace{
+        metadata.name, ReadOptIn(root["metadata"]["labels"], true),
+        ReadRequiresMtls(root["metadata"]["labels"]), metadata.labels});
   }
   if (kind == "Pod") {
     return std::make_shared<Pod>(
@@ -302,6 +304,10 @@ Object::Content Reader::ReadContent(const Field& root, const std::string& kind,
         ReadEndpointSlice(root, metadata));
   }
   if (IsFileSet(kind)) return ReadFileSet(root, metadata, kind);
+  if (kind == "NetworkPolicy") {
+    return std::make_shared<const model::NetworkPolicy>(
+        ReadNetworkPolicy(root, metadata));
+  }
   if (kind == "ServiceEntry") {
     return std::make_shared<const ServiceEntry>(
         ReadServiceEntry(root, metadata));

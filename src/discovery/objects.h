@@ -13,6 +13,7 @@
 #include "base/ip.h"
 #include "model/authorization.h"
 #include "model/destination_rule.h"
+#include "model/network_policy.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/snapshot.h"
@@ -35,6 +36,7 @@ struct Namespace {
   std::string name;
   OptIn opt_in;
   bool requires_mtls = false;  // nodeward.io/outbound=require-mtls
+  model::Labels labels = {};   // NetworkPolicies select by them
 
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };
@@ -104,6 +106,7 @@ struct Object {
                    std::shared_ptr<const model::AuthorizationPolicy>,
                    std::shared_ptr<const model::DestinationRule>,
                    std::shared_ptr<const ServiceEntry>,
+                   std::shared_ptr<const model::NetworkPolicy>,
                    std::shared_ptr<const model::FileSet>,
                    std::shared_ptr<const model::ClosingPolicy>>;
 

@@ -16,6 +16,7 @@ namespace {
 using model::Workload;
 
 constexpr std::string_view kNetnsAnnotation = "nodeward.io/netns";
+constexpr char kSidecarStatus[] = "sidecar.istio.io/status";
 
 bool Contains(const std::vector<uint16_t>& ports, uint16_t port) {
   return std::find(ports.begin(), ports.end(), port) != ports.end();
@@ -223,9 +224,10 @@ Pod ReadPod(const Field& root, const Metadata& metadata,
   }
   workload.ports = std::move(ports.declared);
   workload.probe_ports = std::move(ports.probed);
-  if (metadata.annotations.contains("sidecar.istio.io/status")) {
-    pod.sidecar =
-        "annotation sidecar.istio.io/status: a sidecar captures its traffic";
+  // Anybody may write an annotation: it takes no pod out of the mesh alone.
+  if (pod.sidecar->empty() && metadata.annotations.contains(kSidecarStatus)) {
+    root["metadata"]["annotations"][kSidecarStatus].Note(
+        "has no effect: the pod has no container istio-proxy");
   }
   ReadNames(root, metadata, &workload);
   ReadNetns(root, metadata, &workload);

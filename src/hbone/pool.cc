@@ -8,11 +8,12 @@
 #include "hbone/mesh_view.h"
 #include "hbone/worker.h"
 #include "io/socket.h"
+#include "policy/network_policy.h"
 
 namespace nodeward::hbone {
 namespace {
 
-constexpr uint16_t kHbonePort = 15008;
+constexpr uint16_t kHbonePort = policy::kTunnelPort;
 
 }  // namespace
 
@@ -110,6 +111,23 @@ std::string ClientTunnel::Describe(const base::Status& why) const {
                       ": ", std::string(why.message()));
 }
 
+// Nobody answers where an agent should: who is known to keep it from that?
+std::string ClientTunnel::DescribeUnreached(const base::Status& why) const {
+  std::string cause;
+  if (worker_->mesh() != nullptr && pod_->workload() != nullptr) {
+    const auto owner = worker_->mesh()->FindOwner(key_.destination);
+    if (owner != nullptr) {
+      cause = policy::WhyTunnelIsBlocked(worker_->mesh()->snapshot(),
+                                         *pod_->workload(), *owner);
+    }
+  }
+  if (!cause.empty()) return base::StrCat(Describe(why), "; ", cause);
+  return base::StrCat(Describe(why),
+                      absl::IsDeadlineExceeded(why)
+                          ? " (is TCP 15008 kept from the pod on the way?)"
+                          : "");
+}
+
 void ClientTunnel::OnTunnelDown(const base::Status& why) {
   if (outcome_ == observe::Outcome::kTunnelLost) {
     if (!tunnel_->connected()) {
@@ -123,7 +141,8 @@ void ClientTunnel::OnTunnelDown(const base::Status& why) {
   idle_.Cancel();
   expiry_.Cancel();
   worker_->pool().Remove(this);
-  const std::string detail = Describe(why);
+  const std::string detail =
+      tunnel_->connected() ? Describe(why) : DescribeUnreached(why);
   const auto waiting = std::exchange(waiting_, {});
   Leave();
   for (TunnelSeeker* seeker : waiting) seeker->OnNoTunnel(outcome_, detail);

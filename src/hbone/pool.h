@@ -83,6 +83,7 @@ class ClientTunnel final : public Member, public TunnelUser {
   void OnTunnelGoaway() override { Retire(); }
   void OnTunnelSettings() override;
   void OnTunnelDown(const base::Status& why) override;
+  std::string DescribeUnreached(const base::Status& why) const;
   void CloseWhenUnused();
 
   const TunnelKey key_;

@@ -237,10 +237,7 @@ void Tunnel::Down(base::Status why, bool reset) {
 
 void Tunnel::OnTimer() {
   if (!connected_) {
-    return Down(absl::DeadlineExceededError(
-                    "connect: no answer (does a NetworkPolicy keep TCP 15008 "
-                    "from being reached?)"),
-                true);
+    return Down(absl::DeadlineExceededError("connect: no answer"), true);
   }
   if (http_ == nullptr) {
     return Down(absl::DeadlineExceededError("TLS handshake: no end in time"),

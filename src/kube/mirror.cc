@@ -128,6 +128,10 @@ Mirror::Mirror(discovery::ManifestOptions options, std::string node)
                               "destinationrules", networking));
   follow(Part::kOther,
          Custom("ServiceEntry", kNetworking, "serviceentries", networking));
+  Resource network =
+      Core("NetworkPolicy", "/apis/networking.k8s.io/v1/networkpolicies");
+  network.advisory = true;
+  follow(Part::kOther, std::move(network));
 }
 
 Mirror::~Mirror() = default;

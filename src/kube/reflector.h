@@ -26,6 +26,8 @@ struct Resource {
   // Not served at all (its CustomResourceDefinition is missing): there are
   // none.
   bool optional = false;
+  // Nothing is decided by it: nobody waits until all of it has been told.
+  bool advisory = false;
 };
 
 // Told of what the API server has.

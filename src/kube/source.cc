@@ -111,8 +111,9 @@ class Kubernetes final : public Source {
     return std::uniform_real_distribution<double>(0, 1)(random_);
   }
   bool IsSynced() const {
-    return std::all_of(watches_.begin(), watches_.end(),
-                       [](const auto& each) { return each->state().synced(); });
+    return std::all_of(watches_.begin(), watches_.end(), [](const auto& each) {
+      return each->state().synced() || each->state().resource().advisory;
+    });
   }
   void OnChange();
   void Tell();

@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "model/authorization.h"
 #include "model/destination_rule.h"
+#include "model/network_policy.h"
 #include "model/policy.h"
 #include "model/service.h"
 #include "model/volume.h"
@@ -125,6 +126,11 @@ struct Snapshot {
   // Whether one of them is that of `service`: its clients' connections must
   // then pass through the agent.
   bool IsSecuredByRule(const Service& service) const;
+
+  // The cluster network's own, by namespace, then name; and the labels of
+  // namespaces, by which they select.
+  std::vector<std::shared_ptr<const NetworkPolicy>> network_policies;
+  absl::flat_hash_map<std::string, Labels> namespace_labels;
 
   // Sorts peer_authentications (age, name, namespace), authorization_policies
   // and destination_rules (age, name) and builds the indexes.

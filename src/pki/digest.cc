@@ -12,4 +12,11 @@ Digest Sha256(std::string_view bytes) {
   return digest;
 }
 
+std::array<uint8_t, 20> Sha1(std::string_view bytes) {
+  std::array<uint8_t, 20> digest;
+  SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+       digest.data());
+  return digest;
+}
+
 }  // namespace nodeward::pki

@@ -11,4 +11,7 @@ using Digest = std::array<uint8_t, 32>;
 
 Digest Sha256(std::string_view bytes);
 
+// For protocols that ask for it; it proves nothing.
+std::array<uint8_t, 20> Sha1(std::string_view bytes);
+
 }  // namespace nodeward::pki

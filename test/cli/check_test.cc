@@ -11,6 +11,7 @@ namespace nodeward::cli {
 namespace {
 
 using Result = model::Check::Result;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -20,7 +21,7 @@ class CheckCommandTest : public testing::Test {
     fake_.answers.insert_or_assign("check", admin::CheckResult(categories));
     CheckOptions options;
     options.output = output;
-    const auto status = CheckNode(fake_.environment(), options);
+    const auto status = RunCheck(fake_.environment(), options);
     return status.ok() ? *status : -1;
   }
   std::vector<model::CheckCategory> categories = {
@@ -76,7 +77,7 @@ TEST_F(CheckCommandTest, JsonHasTheSame) {
 }
 
 TEST_F(CheckCommandTest, WithoutAnAgentItSaysSo) {
-  const auto status = CheckNode(fake_.environment(), {});
+  const auto status = RunCheck(fake_.environment(), {});
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(*status, kProblem);
   EXPECT_THAT(fake_.out(), HasSubstr("× agent answers\n"));
@@ -93,8 +94,96 @@ TEST_F(CheckCommandTest, WaitsUntilThereIsNoError) {
   };
   CheckOptions options;
   options.wait = absl::Seconds(60);
-  EXPECT_EQ(*CheckNode(environment, options), kOk);
+  EXPECT_EQ(*RunCheck(environment, options), kOk);
   EXPECT_EQ(asked, 3);
+}
+
+// ---- a cluster ----
+
+class CheckClusterTest : public CheckCommandTest {
+ protected:
+  CheckClusterTest() {
+    const model::CheckCategory well{"nodeward-agent", {{"agent answers"}}};
+    fake_.agents = std::vector<kube::AgentAnswer>{
+        {"node-a", "agent-1", admin::CheckResult({well})},
+        {"node-b", "agent-2", admin::CheckResult(categories)}};
+  }
+  int RunCluster(const std::string& output = "table") {
+    CheckOptions options;
+    options.output = output;
+    options.cluster = ClusterOptions{.kubeconfig = "file", .context = "there"};
+    const auto status = RunCheck(fake_.environment(), options);
+    return status.ok() ? *status : -1;
+  }
+};
+
+TEST_F(CheckClusterTest, ShowsEveryNode) {
+  EXPECT_EQ(RunCluster(), kOk);
+  EXPECT_EQ(fake_.asked_cluster.kubeconfig, "file");
+  EXPECT_EQ(fake_.asked_cluster.context, "there");
+  EXPECT_EQ(fake_.asked_cluster.name_space, "nodeward-system");
+  EXPECT_THAT(fake_.asked_words, ElementsAre("check", "-o", "json"));
+  EXPECT_EQ(fake_.out(),
+            "node-a\n"
+            "======\n"
+            "\n"
+            "nodeward-agent\n"
+            "--------------\n"
+            "√ agent answers\n"
+            "\n"
+            "node-b\n"
+            "======\n"
+            "\n"
+            "nodeward-agent\n"
+            "--------------\n"
+            "√ agent is ready\n"
+            "\n"
+            "nodeward-identity\n"
+            "-----------------\n"
+            "√ certificate config is valid\n"
+            "‼ issuer cert is valid for at least 60 days\n"
+            "    Issuer expiring soon:\n"
+            "        * 0A O=x will expire\n"
+            "    see: give it a new one\n"
+            "\n"
+            "Status check results are √\n");
+}
+
+TEST_F(CheckClusterTest, AnAgentThatCannotBeAskedIsAnError) {
+  fake_.agents->at(0).answer = absl::UnavailableError("its pod is gone");
+  EXPECT_EQ(RunCluster("short"), kProblem);
+  EXPECT_THAT(fake_.out(), HasSubstr("node-a\n======\n\n"
+                                     "× agent can be asked\n"
+                                     "    its pod is gone\n\n"
+                                     "node-b\n======\n\n"
+                                     "nodeward-identity\n"));
+  EXPECT_THAT(fake_.out(), HasSubstr("Status check results are ×\n"));
+}
+
+TEST_F(CheckClusterTest, ShortLeavesOutNodesThatAreWell) {
+  EXPECT_EQ(RunCluster("short"), kOk);
+  EXPECT_THAT(fake_.out(), Not(HasSubstr("node-a")));
+  EXPECT_THAT(fake_.out(), HasSubstr("node-b"));
+}
+
+TEST_F(CheckClusterTest, JsonIsByNode) {
+  fake_.agents->at(0).answer = absl::UnavailableError("its pod is gone");
+  EXPECT_EQ(RunCluster("json"), kProblem);
+  const auto parsed = base::ParseJson(fake_.out());
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_FALSE(base::GetBool(*parsed, "success"));
+  const base::Json& nodes = base::GetMember(*parsed, "nodes");
+  ASSERT_EQ(nodes.size(), 2);
+  EXPECT_EQ(base::GetString(nodes[0], "node"), "node-a");
+  EXPECT_EQ(base::GetString(nodes[0], "error"), "its pod is gone");
+  EXPECT_FALSE(base::GetBool(nodes[0], "success"));
+  EXPECT_TRUE(base::GetBool(nodes[1], "success"));
+  EXPECT_EQ(base::GetMember(nodes[1], "categories").size(), 2);
+}
+
+TEST_F(CheckClusterTest, WhereNoneIsFoundItFails) {
+  fake_.agents = absl::NotFoundError("no agent");
+  EXPECT_EQ(RunCluster(), -1);
 }
 
 }  // namespace

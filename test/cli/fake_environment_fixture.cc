@@ -29,6 +29,13 @@ FakeEnvironment::FakeEnvironment()
             if (answer != answers.end()) return answer->second;
             return absl::UnavailableError("agent is not running?");
           },
+          .ask_agents =
+              [this](const ClusterOptions& cluster,
+                     const std::vector<std::string>& words) {
+                asked_cluster = cluster;
+                asked_words = words;
+                return agents;
+              },
           .follow_agent =
               [this](const std::string& run_dir, const std::string& command,
                      const base::Json& arguments,

@@ -22,6 +22,11 @@ class FakeEnvironment {
 
   // What the agent answers to a command; without an entry no agent runs.
   std::map<std::string, base::StatusOr<base::Json>> answers;
+  // What the agents of a cluster answer, whatever is asked.
+  base::StatusOr<std::vector<kube::AgentAnswer>> agents =
+      std::vector<kube::AgentAnswer>();
+  ClusterOptions asked_cluster;
+  std::vector<std::string> asked_words;
   // What it streams, whatever is asked, and how that ends.
   std::vector<base::Json> lines;
   base::Status follow_status = base::OkStatus();

@@ -72,6 +72,26 @@ class CatalogTest : public ::testing::Test {
   Catalog catalog_;
 };
 
+TEST_F(CatalogTest, NetworkPoliciesAndWhatTheySelectBy) {
+  const auto policy = [](const char* name_space, const char* name) {
+    return base::StrCat(
+        "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        "metadata: {name: ",
+        name, ", namespace: ", name_space, "}\nspec: {podSelector: {}}\n");
+  };
+  Put("b.yaml", policy("n", "b") + policy("m", "z"));
+  const auto snapshot =
+      Put("a.yaml", Namespace("n", "enabled") + policy("n", "a"));
+  EXPECT_THAT(Problems(*snapshot), IsEmpty());
+  std::vector<std::string> names;
+  for (const auto& each : snapshot->network_policies) {
+    names.push_back(each->QualifiedName());
+  }
+  EXPECT_THAT(names, ElementsAre("m/z", "n/a", "n/b"));
+  EXPECT_EQ(snapshot->namespace_labels.at("n"),
+            (model::Labels{{"nodeward.io/mesh", "enabled"}}));
+}
+
 TEST_F(CatalogTest, PutsFilesTogether) {
   Put("b.yaml", Pod("full", "sleep", "10.0.0.2") +
                     Pod("legacy", "sleep", "10.0.0.3") +

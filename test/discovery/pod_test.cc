@@ -128,7 +128,8 @@ TEST(PodTest, EndedPods) {
 
 TEST(PodTest, RecognisesSidecars) {
   EXPECT_NE(ReadGood("metadata: {name: a, annotations: "
-                     "{sidecar.istio.io/status: '{}'}}")
+                     "{sidecar.istio.io/status: '{}'}}\nspec: {containers: "
+                     "[{name: app}, {name: istio-proxy}]}")
                 .sidecar,
             "");
   EXPECT_NE(ReadGood("metadata: {name: a}\nspec: {containers: "
@@ -143,6 +144,17 @@ TEST(PodTest, RecognisesSidecars) {
                      "[{name: istio-init}]}")
                 .sidecar,
             "");
+}
+
+// A template may say anything.
+TEST(PodTest, AnAnnotationAloneIsNoSidecar) {
+  Document document(
+      "metadata: {name: a, annotations: {sidecar.istio.io/status: '{}'}}\n"
+      "spec: {containers: [{name: app}]}");
+  EXPECT_EQ(Read(&document).sidecar, "");
+  EXPECT_EQ(document.Findings(),
+            "/metadata/annotations/sidecar.istio.io~1status: has no effect: "
+            "the pod has no container istio-proxy\n");
 }
 
 // The kubelet asks another host then, so nothing here is exempt.

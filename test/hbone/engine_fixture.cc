@@ -233,6 +233,7 @@ void EngineTest::Publish() {
   snapshot->peer_authentications = policies;
   snapshot->authorization_policies = authorization;
   snapshot->destination_rules = rules;
+  snapshot->network_policies = network_policies;
   snapshot->Finish();
   published_ = snapshot;
   for (Node* node : {&a_, &b_}) {

@@ -119,6 +119,7 @@ class EngineTest : public ::testing::Test {
   std::vector<model::PeerAuthentication> policies;
   std::vector<std::shared_ptr<const model::AuthorizationPolicy>> authorization;
   std::vector<std::shared_ptr<const model::DestinationRule>> rules;
+  std::vector<std::shared_ptr<const model::NetworkPolicy>> network_policies;
   std::shared_ptr<const pki::ClientMaterials> materials;
   std::unique_ptr<pki::EmbeddedCa> ca;
 

@@ -4,6 +4,11 @@
 // misbehave.
 #include "hbone/pool.h"
 
+#include <sys/socket.h>
+
+#include <array>
+
+#include "base/fd.h"
 #include "hbone/engine_fixture.h"
 #include "hbone/program.h"
 
@@ -11,6 +16,7 @@ namespace nodeward::hbone {
 namespace {
 
 using observe::Outcome;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -108,6 +114,73 @@ TEST_F(PoolTest, TheAnswerIsAwaitedForALimitedTime) {
   Tcp tcp = Connect(client, At(server));
   EXPECT_EQ(tcp.AwaitEnd(), Ending::kReset);
   EXPECT_TRUE(a().flows.AwaitClosed(Outcome::kUpstreamTimeout).has_value());
+}
+
+// A port at which connections are neither taken nor refused.
+class Deaf {
+ public:
+  explicit Deaf(const base::Endpoint& at) {
+    sockaddr_storage address;
+    const socklen_t length = at.ToSockaddr(&address);
+    const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+    const int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    listener_.Reset(socket(at.address.family(), type, 0));
+    const int yes = 1;
+    setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    EXPECT_EQ(bind(listener_.get(), to, length), 0);
+    EXPECT_EQ(listen(listener_.get(), 0), 0);
+    for (base::Fd& each : waiting_) {
+      each.Reset(socket(at.address.family(), type, 0));
+      (void)connect(each.get(), to, length);
+    }
+  }
+
+ private:
+  base::Fd listener_;
+  std::array<base::Fd, 4> waiting_;  // more than it has room for
+};
+
+TEST_F(PoolTest, ANetworkPolicyThatStopsTunnelsIsNamed) {
+  auto policy = std::make_shared<model::NetworkPolicy>();
+  policy->name = "deny-all";
+  policy->name_space = "full";
+  policy->ingress.emplace();
+  network_policies = {policy};
+  options.workers = 1;
+  options.connect_timeout = absl::Milliseconds(100);
+  client = MakePod("client");
+  server = MakePod("server");
+  Publish();
+  Enrol(a(), client);
+  const std::string cause =
+      "; NetworkPolicy full/deny-all selects the pod and does not allow TCP "
+      "15008";
+  EXPECT_EQ(Connect(client, At(server)).AwaitEnd(), Ending::kReset);
+  auto flow = a().flows.AwaitClosed(Outcome::kUpstreamRefused);
+  ASSERT_TRUE(flow.has_value());
+  EXPECT_THAT(flow->detail, EndsWith("onnection refused" + cause));
+  const Deaf deaf({server.ip, 15008});
+  EXPECT_EQ(Connect(client, At(server)).AwaitEnd(), Ending::kReset);
+  flow = a().flows.AwaitClosed(Outcome::kUpstreamTimeout);
+  ASSERT_TRUE(flow.has_value());
+  EXPECT_EQ(flow->detail, "tunnel to " + server.ip.ToString() +
+                              ":15008: connect: no answer" + cause);
+}
+
+TEST_F(PoolTest, WhereNoPolicyStopsATunnelNoneIsNamed) {
+  options.workers = 1;
+  options.connect_timeout = absl::Milliseconds(100);
+  client = MakePod("client");
+  server = MakePod("server");
+  Publish();
+  Enrol(a(), client);
+  const Deaf deaf({server.ip, 15008});
+  EXPECT_EQ(Connect(client, At(server)).AwaitEnd(), Ending::kReset);
+  const auto flow = a().flows.AwaitClosed(Outcome::kUpstreamTimeout);
+  ASSERT_TRUE(flow.has_value());
+  EXPECT_THAT(flow->detail,
+              EndsWith("no answer (is TCP 15008 kept from the pod on the "
+                       "way?)"));
 }
 
 TEST_F(PoolTest, AStreamsResetIsAnRst) {

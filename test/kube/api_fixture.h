@@ -24,9 +24,11 @@ namespace nodeward::kube {
 
 // An HTTPS server that answers as files say: "<folder>/<METHOD> <path, slashes
 // as ~>" holds the status, a line of headers as JSON, and the body, which goes
-// on for ever where its last line is "...". It notes what it was asked.
+// on for ever where its last line is "...". It notes what it was asked. Where
+// the status is 101 the body is a list of messages of a WebSocket, each a
+// channel and a text; [-1] is the end of the connection without a word.
 constexpr char kApiServer[] = R"(
-import http.server, json, os, ssl, sys, threading
+import base64, hashlib, http.server, json, os, ssl, sys, threading
 folder = sys.argv[1]
 lock = threading.Lock()
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -35,14 +37,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         with lock, open(folder + "/requests", "a") as file:
             file.write(" ".join([self.command, self.path,
-                self.headers["Authorization"], self.headers["Content-Type"] or
-                "-", body.decode()]) + "\n")
+                self.headers["Authorization"] or self.client_name(),
+                self.headers["Content-Type"] or "-", body.decode()]) + "\n")
         name = self.command + " " + self.path.split("?")[0].replace("/", "~")
         try:
             with open(folder + "/" + name) as file:
                 status, headers, text = file.read().split("\n", 2)
         except FileNotFoundError:
             status, headers, text = 404, "{}", "nothing here"
+        if status == "101":
+            return self.speak(json.loads(text))
         self.send_response(int(status))
         for key, value in json.loads(headers).items():
             self.send_header(key, value)
@@ -54,12 +58,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
+    def client_name(self):
+        shown = self.connection.getpeercert() or {"subject": ((("-", "-"),),)}
+        return shown["subject"][0][0][1]
+    def speak(self, messages):
+        key = (self.headers["Sec-WebSocket-Key"] +
+               "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(
+            hashlib.sha1(key).digest()).decode())
+        self.send_header("Sec-WebSocket-Protocol", self.headers[
+            "Sec-WebSocket-Protocol"].split(",")[0])
+        self.end_headers()
+        self.close_connection = True
+        for channel, *text in messages:
+            if channel < 0:
+                return
+            payload = bytes([channel]) + text[0].encode()
+            self.wfile.write(bytes([0x82, 126]) +
+                             len(payload).to_bytes(2, "big") + payload)
+        self.wfile.write(bytes([0x88, 2, 3, 232]))
     do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = answer
     def log_message(self, *_): pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(folder + "/server.crt", folder + "/server.key")
+context.load_verify_locations(folder + "/roots")
+context.verify_mode = ssl.CERT_OPTIONAL
 server.socket = context.wrap_socket(server.socket, server_side=True,
                                     do_handshake_on_connect=False)
 with open(folder + "/port.new", "w") as file:

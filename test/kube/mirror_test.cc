@@ -80,7 +80,22 @@ TEST_F(MirrorTest, FollowsWhatTheMeshNeeds) {
                  "/apis/security.istio.io/v1/peerauthentications",
                  "/apis/security.istio.io/v1/authorizationpolicies",
                  "/apis/networking.istio.io/v1/destinationrules",
-                 "/apis/networking.istio.io/v1/serviceentries"));
+                 "/apis/networking.istio.io/v1/serviceentries",
+                 "/apis/networking.k8s.io/v1/networkpolicies"));
+}
+
+TEST_F(MirrorTest, NetworkPoliciesAreKnownButNotWaitedFor) {
+  Put("NetworkPolicy", R"({"metadata":{"namespace":"mesh","name":"deny"},)"
+                       R"("spec":{"podSelector":{}}})");
+  const auto snapshot = mirror_.Build();
+  EXPECT_TRUE(snapshot->problems.empty());
+  ASSERT_EQ(snapshot->network_policies.size(), 1);
+  EXPECT_EQ(snapshot->network_policies[0]->QualifiedName(), "mesh/deny");
+  EXPECT_TRUE(snapshot->network_policies[0]->ingress.has_value());
+  for (const Mirror::Followed& followed : mirror_.Wanted()) {
+    EXPECT_EQ(followed.resource.advisory,
+              followed.resource.kind == "NetworkPolicy");
+  }
 }
 
 TEST_F(MirrorTest, OwnPodsHaveTheNamespaceTheirSandboxHas) {

@@ -27,11 +27,11 @@ class SourceTest : public ApiTest {
  protected:
   void SetUp() override {
     ApiTest::SetUp();
-    for (const char* path :
-         {"/api/v1/pods", "/api/v1/services",
-          "/apis/discovery.k8s.io/v1/endpointslices",
-          "/apis/security.istio.io/v1/peerauthentications",
-          "/apis/security.istio.io/v1/authorizationpolicies"}) {
+    for (const char* path : {"/api/v1/pods", "/api/v1/services",
+                             "/apis/discovery.k8s.io/v1/endpointslices",
+                             "/apis/security.istio.io/v1/peerauthentications",
+                             "/apis/security.istio.io/v1/authorizationpolicies",
+                             "/apis/networking.k8s.io/v1/networkpolicies"}) {
       Set(base::StrCat("GET ", path), 200, kAll);
     }
   }
@@ -88,6 +88,19 @@ TEST_F(SourceTest, NothingIsKnownUntilEverythingIs) {
   Set("GET /api/v1/namespaces", 200, kAll);
   AwaitOnLoop([&] { return latest_ != nullptr; });
   Await([&] { return Problems().empty(); });
+}
+
+// An agent may be newer than its ClusterRole.
+TEST_F(SourceTest, NothingWaitsForNetworkPolicies) {
+  Set("GET /api/v1/namespaces", 200, kAll);
+  Set("GET /apis/networking.k8s.io/v1/networkpolicies", 403,
+      R"({"message":"forbidden"})");
+  Follow();
+  AwaitOnLoop([&] { return latest_ != nullptr; });
+  Await([&] {
+    return Problems().find("networkpolicies: the API server answers 403") !=
+           std::string::npos;
+  });
 }
 
 TEST_F(SourceTest, TellsWhatTheRuntimeLacks) {

@@ -27,6 +27,7 @@ def run(s):
     metrics(s, lab, agent, url)
     access_log(s, lab, agent, url)
     readiness(s, lab, agent)
+    network_policies(s, lab, agent)
     permissions(s, agent)
 
 
@@ -172,6 +173,26 @@ def readiness(s, lab, agent):
     await_that("ready again", agent.ready)
     s.check("open again", lab.client.curl(f"http://{lab.vip4}:8000/").code,
             200)
+
+
+def network_policies(s, lab, agent):
+    """Those of the directory that would stop tunnels."""
+    def told():
+        done = agent.command("check", "-o", "json")
+        return [check["error"] for category in json.loads(done.stdout)[
+            "categories"] if category["categoryName"] == "nodeward-network"
+                for check in category["checks"]]
+    s.check("no NetworkPolicy", told(), ["", ""])
+    lab.apply("network.yaml", {
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "web", "namespace": "mesh"},
+        "spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]}})
+    await_that("it is told", lambda: told() != ["", ""])
+    s.check("a NetworkPolicy without 15008", told(), [
+        "Some do not allow ingress at TCP 15008:\n\t* mesh/web selects "
+        "mesh/server", ""])
+    lab.remove("network.yaml")
+    await_that("without it all is well", lambda: told() == ["", ""])
 
 
 def permissions(s, agent):

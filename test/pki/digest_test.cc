@@ -15,5 +15,11 @@ TEST(DigestTest, KnownAnswer) {
   EXPECT_NE(Sha256(""), digest);
 }
 
+TEST(DigestTest, KnownAnswerOfSha1) {
+  const auto digest = Sha1("abc");
+  EXPECT_EQ(digest[0], 0xa9);
+  EXPECT_EQ(digest[19], 0x9d);
+}
+
 }  // namespace
 }  // namespace nodeward::pki

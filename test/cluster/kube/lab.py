@@ -23,6 +23,8 @@ _RULES = [
      "resources": ["peerauthentications", "authorizationpolicies"]},
     {"apiGroups": ["networking.istio.io"], "verbs": _READ,
      "resources": ["destinationrules", "serviceentries"]},
+    {"apiGroups": ["networking.k8s.io"], "verbs": _READ,
+     "resources": ["networkpolicies"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": _READ}]
 

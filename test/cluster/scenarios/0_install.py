@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helm takes the chart, and what it installs comes up."""
+import json
 import os
 import subprocess
 
@@ -30,6 +31,7 @@ def scenario(s, mesh):
     s.that("the roots are published",
            "BEGIN CERTIFICATE" in roots["data"]["root-cert.pem"])
     least_privilege(s, cluster)
+    own_token(s, cluster)
     admission(s, mesh)
 
 
@@ -67,6 +69,60 @@ def least_privilege(s, cluster):
     s.check("may the agent see its own DaemonSet", may(
         "nodeward-agent", "get", "daemonsets/nodeward-agent", "-n", SYSTEM),
         "yes")
+
+
+def own_token(s, cluster):
+    """What comes of it who takes an agent's token off its node."""
+    agents = {pod["spec"]["nodeName"]: pod["metadata"] for pod in cluster.get(
+        "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/name=nodeward-agent")}
+    token = cluster.a.run(
+        "sh", "-c", f"cat /var/lib/kubelet/pods/{agents['node-a']['uid']}/"
+        "volumes/kubernetes.io~projected/kube-api-access-*/token").stdout
+
+    def ask(method, path, body=None):
+        """The HTTP status."""
+        return int(cluster.a.run(
+            "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X",
+            method, "--cacert", cluster.plane.roots, "-H",
+            f"Authorization: Bearer {token}", "-H", "Content-Type: " + (
+                "application/merge-patch+json" if method == "PATCH"
+                else "application/json"),
+            *(["-d", json.dumps(body)] if body else []),
+            cluster.plane.server + path).stdout)
+    here = f"/api/v1/namespaces/{SYSTEM}"
+    mint = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {}}
+    s.check("it reads pods", ask("GET", "/api/v1/pods"), 200)
+    for what, method, path, body in (
+            ("every Secret", "GET", "/api/v1/secrets", None),
+            ("the issuer", "GET", f"{here}/secrets/nodeward-ca", None),
+            ("every ConfigMap", "GET", "/api/v1/configmaps", None),
+            ("a token of the CA", "POST",
+             f"{here}/serviceaccounts/nodeward-ca/token", mint),
+            ("a token of its own", "POST",
+             f"{here}/serviceaccounts/nodeward-agent/token", mint),
+            ("a command in a pod", "POST", f"{here}/pods/"
+             f"{agents['node-b']['name']}/exec?command=x&stdout=1", None),
+            ("a pod's end", "DELETE",
+             f"{here}/pods/{agents['node-b']['name']}", None),
+            ("a pod's labels", "PATCH",
+             f"{here}/pods/{agents['node-a']['name']}",
+             {"metadata": {"labels": {"a": "b"}}}),
+            ("a node", "PATCH", "/api/v1/nodes/node-a",
+             {"metadata": {"labels": {"a": "b"}}})):
+        s.check(f"with an agent's token: {what}", ask(method, path, body), 403)
+
+    def mark(node, change):
+        return ask("PATCH", f"{here}/pods/{agents[node]['name']}/status",
+                   change)
+    note = {"metadata": {"annotations": {"nodeward.io/test": "1"}}}
+    s.check("a mark on a pod of its own node", mark("node-a", note), 200)
+    await_that("a mark on another node's pod is refused", lambda: mark(
+        "node-b", note) in (403, 422), 20, 0.5)
+    s.check("where a pod is", mark("node-a", {"status": {
+        "podIP": "10.9.9.9", "podIPs": [
+        {"ip": "10.9.9.9"}]}}) in (403, 422), True)
+    mark("node-a", {"metadata": {"annotations": {"nodeward.io/test": None}}})
 
 
 def admission(s, mesh):

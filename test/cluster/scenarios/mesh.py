@@ -62,8 +62,8 @@ class Mesh:
         kubectl("label", "namespace", SYSTEM, "--overwrite",
                 "pod-security.kubernetes.io/enforce=privileged")
         self.cluster.helm("install", "nodeward", self.chart, "-n", SYSTEM,
-                          *self.settings, *more, "--wait", "--timeout", "150s",
-                          timeout=200)
+                          *self.settings, *more, "--wait", "--timeout", "300s",
+                          timeout=350)
         self.installed = True
 
     def ready(self):
