@@ -107,7 +107,11 @@ class ControlServer::Client final : private io::Watcher {
     }
     if (end == std::string::npos) return;
     request_.resize(end);
-    Say(server_.Answer(request_));
+    const bool given = server_.GiveAway(request_, [this] {
+      loop_.Remove(fd_.get(), this);
+      return std::move(fd_);
+    });
+    given ? End() : Say(server_.Answer(request_));
   }
 
   void Write() {
@@ -187,6 +191,12 @@ base::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Listen(
       listen(listener.get(), 64) != 0) {
     return base::ErrnoStatus(errno, doing);
   }
+  return Adopt(loop, path, std::move(listener), options);
+}
+
+base::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Adopt(
+    io::Loop& loop, const std::string& path, base::Fd listener,
+    Options options) {
   auto server = std::unique_ptr<ControlServer>(
       new ControlServer(loop, path, std::move(listener), options));
   // Edge-triggered: with no descriptor left, a connection that waits must not
@@ -205,7 +215,7 @@ ControlServer::ControlServer(io::Loop& loop, std::string path,
 
 ControlServer::~ControlServer() {
   loop_.Remove(listener_.get(), this);
-  unlink(path_.c_str());
+  if (!path_.empty()) unlink(path_.c_str());
 }
 
 void ControlServer::Handle(const std::string& command, Handler handler) {
@@ -215,6 +225,23 @@ void ControlServer::Handle(const std::string& command, Handler handler) {
 void ControlServer::HandleStream(const std::string& command,
                                  StreamHandler handler) {
   stream_handlers_[command] = std::move(handler);
+}
+
+void ControlServer::HandleConnection(const std::string& command,
+                                     ConnectionHandler handler) {
+  connection_handlers_[command] = std::move(handler);
+}
+
+bool ControlServer::GiveAway(const std::string& request,
+                             absl::FunctionRef<base::Fd()> connection) {
+  if (connection_handlers_.empty()) return false;
+  const auto json = base::ParseJson(request);
+  if (!json.ok()) return false;
+  const auto handler =
+      connection_handlers_.find(base::GetString(*json, "command"));
+  if (handler == connection_handlers_.end()) return false;
+  handler->second(connection(), base::GetMember(*json, "args"));
+  return true;
 }
 
 void ControlServer::OnEvents(uint32_t) {
@@ -283,10 +310,9 @@ ControlServer::Reply ControlServer::Answer(const std::string& request) {
 
 // --- the asking side ---------------------------------------------------------
 
-namespace {
-
-base::StatusOr<base::Fd> Connect(const std::string& path,
-                                 absl::Duration timeout) {
+base::StatusOr<base::Fd> ConnectAgent(const std::string& run_dir,
+                                      absl::Duration timeout) {
+  const std::string path = RunDir::ControlSocketIn(run_dir);
   const std::string doing = StrCat("ask the agent at ", path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -319,6 +345,8 @@ base::StatusOr<base::Fd> Connect(const std::string& path,
   }
 }
 
+namespace {
+
 // A refusal may have been written before the request was read: what cannot be
 // sent is no error yet.
 void SendRequest(int fd, const std::string& command, const Json& args) {
@@ -342,7 +370,7 @@ base::StatusOr<Json> AskAgent(const std::string& run_dir,
                               const std::string& command, const Json& args,
                               absl::Duration timeout) {
   const std::string path = RunDir::ControlSocketIn(run_dir);
-  NODEWARD_ASSIGN(const base::Fd fd, Connect(path, timeout));
+  NODEWARD_ASSIGN(const base::Fd fd, ConnectAgent(run_dir, timeout));
   SendRequest(fd.get(), command, args);
   std::string reply;
   std::string buffer(64 * 1024, '\0');
@@ -434,7 +462,7 @@ base::Status FollowAgent(const std::string& run_dir, const std::string& command,
                          const Json& args, int stop_fd,
                          const std::function<bool(const Json&)>& line) {
   const std::string path = RunDir::ControlSocketIn(run_dir);
-  NODEWARD_ASSIGN(const base::Fd fd, Connect(path, kAnswerWait));
+  NODEWARD_ASSIGN(const base::Fd fd, ConnectAgent(run_dir, kAnswerWait));
   SendRequest(fd.get(), command, args);
   Follower follower(fd, line);
   absl::Time deadline = absl::Now() + kAnswerWait;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -56,6 +57,9 @@ class ControlServer final : private io::Watcher {
   // Answers one command, on the loop. An error's message reaches the client.
   using Handler =
       std::function<base::StatusOr<base::Json>(const base::Json& args)>;
+  // Takes the whole connection, which is non-blocking, after its request.
+  using ConnectionHandler =
+      std::function<void(base::Fd connection, const base::Json& args)>;
   using StreamHandler =
       std::function<base::StatusOr<std::unique_ptr<LineSource>>(
           const base::Json& args)>;
@@ -71,12 +75,20 @@ class ControlServer final : private io::Watcher {
   // left there: the caller holds the run directory's lock.
   static base::StatusOr<std::unique_ptr<ControlServer>> Listen(
       io::Loop& loop, const std::string& path, Options options = Options());
+  // The same on a socket that another agent hands over, listening at `path`.
+  static base::StatusOr<std::unique_ptr<ControlServer>> Adopt(
+      io::Loop& loop, const std::string& path, base::Fd listener,
+      Options options = Options());
   // Removes the socket; clients are cut off.
   ~ControlServer();
+  int listener() const { return listener_.get(); }
+  // The socket is another agent's from now on: it is not removed at the end.
+  void LeaveSocket() { path_.clear(); }
 
   // Before or after clients connect; replaces a former handler of that name.
   void Handle(const std::string& command, Handler handler);
   void HandleStream(const std::string& command, StreamHandler handler);
+  void HandleConnection(const std::string& command, ConnectionHandler handler);
 
  private:
   class Client;
@@ -87,6 +99,9 @@ class ControlServer final : private io::Watcher {
     std::string text;
     std::unique_ptr<LineSource> stream;  // what follows; may be null
   };
+  // True: the request is for a connection handler, which has it now.
+  bool GiveAway(const std::string& request,
+                absl::FunctionRef<base::Fd()> connection);
   Reply Answer(const std::string& request);
   void Drop(Client* client);
 
@@ -96,8 +111,14 @@ class ControlServer final : private io::Watcher {
   Options options_;
   std::map<std::string, Handler> handlers_;
   std::map<std::string, StreamHandler> stream_handlers_;
+  std::map<std::string, ConnectionHandler> connection_handlers_;
   std::map<Client*, std::unique_ptr<Client>> clients_;
 };
+
+// A connection to the control socket of the agent in `run_dir`. Reads and
+// writes that block give up after `timeout`. Errors as AskAgent's.
+base::StatusOr<base::Fd> ConnectAgent(const std::string& run_dir,
+                                      absl::Duration timeout);
 
 // Sends a streaming command and gives every line of the answer to `line`, until
 // that returns false, or until `stop_fd` (-1: none) is readable: then what the

@@ -125,13 +125,15 @@ Response RespondTo(const std::string& head, const HttpServer::Routes& routes) {
 // Everything but Start and Stop happens on its thread.
 class HttpServer::Impl final : private io::Watcher {
  public:
-  static base::StatusOr<std::unique_ptr<Impl>> Create(Options options,
+  static base::StatusOr<std::unique_ptr<Impl>> Create(base::Fd listener,
+                                                      Options options,
                                                       Routes routes);
   ~Impl();
   void Run() {
     thread_ = std::thread([this] { loop_->Run(); });
   }
   uint16_t port() const { return port_; }
+  int listener() const { return listener_.get(); }
 
  private:
   class Client;
@@ -234,11 +236,11 @@ class HttpServer::Impl::Client final : private io::Watcher {
 };
 
 base::StatusOr<std::unique_ptr<HttpServer::Impl>> HttpServer::Impl::Create(
-    Options options, Routes routes) {
+    base::Fd listener, Options options, Routes routes) {
   auto impl = std::unique_ptr<Impl>(new Impl());
   impl->routes_ = std::move(routes);
   impl->deadline_ = options.deadline;
-  NODEWARD_ASSIGN(impl->listener_, Open(options.address, options.port));
+  impl->listener_ = std::move(listener);
   NODEWARD_ASSIGN(const base::Endpoint local,
                   io::LocalEndpoint(impl->listener_.get()));
   impl->port_ = local.port;
@@ -281,7 +283,15 @@ void HttpServer::Impl::Drop(Client* client) {
 
 base::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(Options options,
                                                               Routes routes) {
-  NODEWARD_ASSIGN(auto impl, Impl::Create(options, std::move(routes)));
+  NODEWARD_ASSIGN(base::Fd listener, Open(options.address, options.port));
+  return Adopt(std::move(listener), options, std::move(routes));
+}
+
+base::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Adopt(base::Fd listener,
+                                                              Options options,
+                                                              Routes routes) {
+  NODEWARD_ASSIGN(
+      auto impl, Impl::Create(std::move(listener), options, std::move(routes)));
   impl->Run();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
@@ -289,5 +299,6 @@ base::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(Options options,
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() = default;
 uint16_t HttpServer::port() const { return impl_->port(); }
+int HttpServer::listener() const { return impl_->listener(); }
 
 }  // namespace nodeward::admin

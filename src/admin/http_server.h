@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "base/fd.h"
 #include "base/ip.h"
 #include "base/status.h"
 
@@ -45,12 +46,18 @@ class HttpServer {
   // Serves from the return on. An error names the address and the remedy.
   static base::StatusOr<std::unique_ptr<HttpServer>> Start(Options options,
                                                            Routes routes);
+  // The same on a socket that another agent hands over; Options::port is that
+  // socket's.
+  static base::StatusOr<std::unique_ptr<HttpServer>> Adopt(base::Fd listener,
+                                                           Options options,
+                                                           Routes routes);
   // Stops; open connections are cut off.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
   uint16_t port() const;
+  int listener() const;
 
  private:
   class Impl;

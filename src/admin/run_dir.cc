@@ -93,6 +93,28 @@ base::StatusOr<RunDir> RunDir::Open(const std::string& path) {
   return RunDir(path, std::move(lock));
 }
 
+base::StatusOr<RunDir> RunDir::Adopt(const std::string& path, base::Fd lock) {
+  const std::string file = StrCat(path, "/lock");
+  struct stat given {
+  }, there{};
+  if (fstat(lock.get(), &given) != 0 || stat(file.c_str(), &there) != 0 ||
+      given.st_dev != there.st_dev || given.st_ino != there.st_ino) {
+    return absl::FailedPreconditionError(
+        StrCat("take over run directory ", path,
+               ": the other agent's lock is not the one in it"));
+  }
+  // The lock belongs to the open file, which is the other agent's, too.
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return base::ErrnoStatus(errno, StrCat("take over lock ", file));
+  }
+  NODEWARD_TRY(WritePid(lock.get(), file));
+  return RunDir(path, std::move(lock));
+}
+
+base::Status RunDir::Sign() const {
+  return WritePid(lock_.get(), StrCat(path_, "/lock"));
+}
+
 std::string RunDir::ControlSocketIn(const std::string& run_dir) {
   return StrCat(run_dir, "/control.sock");
 }

@@ -16,9 +16,15 @@ class RunDir {
   // in it. Errors: what cannot be made or belongs to somebody else, and another
   // agent's process ID when one holds the lock.
   static base::StatusOr<RunDir> Open(const std::string& path);
+  // The directory of an agent that hands over: `lock` is that agent's own, and
+  // held as long as either of them has it open. The error leaves it so.
+  static base::StatusOr<RunDir> Adopt(const std::string& path, base::Fd lock);
 
   const std::string& path() const { return path_; }
   std::string control_socket() const { return ControlSocketIn(path_); }
+  int lock() const { return lock_.get(); }
+  // Writes this process's ID into the lock, for whoever finds it taken.
+  base::Status Sign() const;
 
   static std::string ControlSocketIn(const std::string& run_dir);
 

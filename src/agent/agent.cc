@@ -40,6 +40,7 @@ Agent::Agent(const Config& config) : config_(config), started_(absl::Now()) {}
 Agent::~Agent() {
   // The workers call back into the recorder and post to the loop: they go
   // first, whatever the order of members says.
+  plugin_.reset();
   source_.reset();
   enroller_.reset();
   engine_.reset();
@@ -52,7 +53,7 @@ base::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   return agent;
 }
 
-void Agent::Run() {
+base::Status Agent::Run() {
   base::LogInfo("agent started",
                 {{"node", config_.node},
                  {"version", kVersion},
@@ -62,6 +63,7 @@ void Agent::Run() {
   loop_->Run();
   if (leaving_) RemoveFromNode();
   base::LogInfo("agent stopped", {{"node", config_.node}});
+  return failure_;
 }
 
 void Agent::LogNewProblems(const std::vector<model::Problem>& before,
@@ -86,6 +88,7 @@ void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
   const auto file_problems = client_files_.problems();
   engine_->SetClientMaterials(client_files_.Read(*snapshot, config_.node));
   LogNewProblems(file_problems, client_files_.problems());
+  if (kubernetes_ != nullptr) kubernetes_->WantFiles(client_files_.wanted());
   trim_->Set(kTrimDelay);
   metrics_->DropWorkloads(*snapshot);
   renewer_->SetWanted(LocalIdentities(*snapshot, config_.node));
@@ -97,48 +100,49 @@ void Agent::OnSnapshot(const model::SnapshotPtr& snapshot) {
 void Agent::Steer(model::SnapshotPtr snapshot) {
   // A newer one is on its way and brings the kernel further than this.
   if (stopping_ || snapshot != latest_) return;
+  decided_ = snapshot;
+  if (enroller_ == nullptr) return;  // its turn has not come
   enroller_->Apply(snapshot);
   steered_ = std::move(snapshot);
+  if (plugin_ != nullptr && !leaving_) plugin_->Update();
   TellEnrolled();
   Refresh();
 }
 
 void Agent::TellEnrolled() {
   if (leaving_) return;
-  std::map<std::string, bool> pods;
-  for (const capture::PodStatus& pod : enroller_->status()) {
-    if (pod.state == capture::PodState::kEnrolled) pods[pod.uid] = true;
-    if (pod.state == capture::PodState::kSkipped) pods[pod.uid] = false;
-  }
-  source_->SetEnrolled(pods);
+  source_->SetEnrolled(enroller_->Enrolled());
 }
 
 void Agent::OnSignal(int signal) {
-  if (stopping_ || signalled_) {
+  if ((stopping_ && !yielded_) || signalled_) {
     base::LogWarn("second signal, stopping at once", {});
     loop_->Stop();
     return;
   }
   signalled_ = true;
-  readiness_.Set({"stopping"});
+  signal_ = signal;
   base::LogInfo("asked to stop",
                 {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-  if (kubernetes_ == nullptr || signal != SIGTERM) return Stop();
+  if (yielded_) return EndWhenDone();
+  if (enroller_ == nullptr) return loop_->Stop();  // its turn has not come
+  readiness_.Set({"stopping"});
+  // Its outcome tells: yielded, or to be stopped like any other.
+  if (taker_ == nullptr) BeginStop();
+}
+
+void Agent::BeginStop() {
+  if (kubernetes_ == nullptr || signal_ != SIGTERM) return Stop();
   kubernetes_->IsUninstalled(
       [this](bool uninstalled) { uninstalled ? Leave() : Stop(); });
 }
 
-void Agent::Stop() {
-  stopping_ = true;
-  base::LogInfo("stopping; enrolled pods stay closed to plaintext",
-                {{"drain", absl::FormatDuration(config_.drain)}});
-  engine_->Drain(config_.drain, [this] { loop_->Stop(); });
-}
-
 void Agent::Refresh() {
   refresh_->Set(kRefreshInterval);
-  if (stopping_ || signalled_) return;
-  readiness_.Set(UnreadyReasons());
+  if (stopping_ || signalled_ || enroller_ == nullptr) return;
+  const std::vector<std::string> unready = UnreadyReasons();
+  readiness_.Set(unready);
+  if (kubernetes_ != nullptr) kubernetes_->SetReady(unready.empty());
   TellEnrolled();
 }
 
@@ -163,6 +167,7 @@ std::string Agent::Scrape() {
 }
 
 void Agent::RefreshMetrics() {
+  if (enroller_ == nullptr) return;  // handed over meanwhile
   metrics_->SetSourceProblems(static_cast<int64_t>(
       source_->problems().size() +
       (latest_ == nullptr ? 0 : latest_->problems.size())));

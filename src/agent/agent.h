@@ -14,6 +14,8 @@
 #include "admin/run_dir.h"
 #include "admin/status.h"
 #include "agent/config.h"
+#include "agent/handover.h"
+#include "agent/node_plugin.h"
 #include "agent/pod_sink.h"
 #include "base/status.h"
 #include "capture/enroller.h"
@@ -36,6 +38,13 @@
 
 namespace nodeward::agent {
 
+// What an agent gets from the one that it takes over from.
+struct HandedOver {
+  std::unique_ptr<OtherAgent> giver;
+  admin::DescriptorLine sockets;  // lock, control, metrics, readiness
+  std::vector<capture::HandedPod> pods;
+};
+
 // One agent: every room's object, in the order in which they are built. Members
 // are destroyed in reverse, so that nobody outlives what it points to.
 class Agent {
@@ -46,16 +55,25 @@ class Agent {
   static base::StatusOr<std::unique_ptr<Agent>> Start(const Config& config);
   ~Agent();
 
-  // Serves until SIGTERM or SIGINT, then drains.
-  void Run();
+  // Serves until SIGTERM or SIGINT, or until another agent has taken over, then
+  // drains. One that is to take over itself waits for its turn first; an error
+  // is why that cannot be.
+  base::Status Run();
 
  private:
   explicit Agent(const Config& config);
   base::Status Build();
   base::Status BuildIdentity();
   base::Status BuildDataPath();
-  base::Status BuildAdmin();
+  base::Status BuildEnroller();
+  // On the sockets of `handed`, if it has any.
+  base::Status BuildAdmin(HandedOver* handed);
+  void BuildControl();
+  base::StatusOr<std::unique_ptr<admin::HttpServer>> ServeHttp(
+      uint16_t port, base::Fd handed, admin::HttpServer::Routes routes);
   base::Status BuildSource();
+  // For the agent that serves the node, and no other.
+  base::Status BuildPlugin();
 
   // A change takes effect in this order: certificates are asked for, the
   // workers decide by it (and close what it forbids), then the kernel steers by
@@ -66,13 +84,38 @@ class Agent {
                              const std::vector<model::Problem>& now);
   void Steer(model::SnapshotPtr snapshot);
   void OnSignal(int signal);
+  void BeginStop();
   // Ends, with what is pinned left in place.
   void Stop();
+  void AwaitQuiet();
+  void EndService(absl::Duration drain);
   // Ends, with every pod out of the mesh and nothing left of nodeward on the
   // node.
   void Leave();
   void AwaitLeave();
   void RemoveFromNode();
+
+  // Two agents of one node, one after the other (handover.h). The later one:
+  // looks whether it is its turn, again and again.
+  void AwaitTurn();
+  void SayWaiting(const std::string& why);
+  void Fail(base::Status why);
+  std::vector<std::string> MissingToServe() const;
+  base::StatusOr<HandedOver> AskForAll();
+  base::Status KnowsAll(const HandedOver& handed) const;
+  base::Status TakeOver();
+  // Captures pods and opens the ports of its own; `handed` may be null.
+  base::Status BeginServing(HandedOver* handed);
+  void OnFormerGone();
+  // The earlier one:
+  HandoverTerms Terms() const;
+  void OnTakeoverRequest(base::Fd connection, const base::Json& args);
+  base::Status SendAll();
+  void KeepServing(std::string_view why);
+  void ForgetTaker();
+  void OnTakerGone();
+  void Yield();
+  void EndWhenDone();
   // Tells the source what the kernel has come to.
   void TellEnrolled();
   // Readiness, every second: what nobody announces.
@@ -83,6 +126,7 @@ class Agent {
   void RefreshMetrics();
   admin::StatusReport Report() const;
   std::vector<std::string> UnreadyReasons() const;
+  std::vector<std::string> MissingCertificates() const;
   std::vector<admin::CertificateReport> Certificates() const;
   std::vector<model::CheckCategory> Check() const;
   model::CheckCategory CheckKernel() const;
@@ -108,9 +152,12 @@ class Agent {
   identity::ClientFiles client_files_;
   std::unique_ptr<capture::Enroller> enroller_;
   std::unique_ptr<discovery::Source> source_;
-  kube::Source* kubernetes_ = nullptr;  // source_, when it is that
-  model::SnapshotPtr latest_;           // the last one the source told of
-  model::SnapshotPtr steered_;          // the last one the kernel steers by
+  kube::Source* kubernetes_ = nullptr;       // source_, when it is that
+  cni::ToldSandboxes* sandboxes_ = nullptr;  // its, when it is that
+  std::unique_ptr<NodePlugin> plugin_;       // null: none is to be installed
+  model::SnapshotPtr latest_;                // the last one the source told of
+  model::SnapshotPtr decided_;  // the last one the workers decide by
+  model::SnapshotPtr steered_;  // the last one the kernel steers by
   admin::Readiness readiness_;
   std::unique_ptr<io::Timer> refresh_;
   std::unique_ptr<io::Timer> trim_;
@@ -124,6 +171,21 @@ class Agent {
   std::unique_ptr<io::Timer> leave_;
   bool marks_removed_ = false;
   absl::Time leave_by_;
+  int signal_ = 0;  // which asked to stop
+  std::unique_ptr<io::Timer> quiet_;
+  absl::Time stop_by_;
+  bool service_ended_ = false;  // accepts no connection any more
+
+  std::unique_ptr<io::Timer> turn_;
+  std::string waits_for_;
+  absl::Time ask_again_ = absl::InfinitePast();
+  base::Status failure_;                // ends Run
+  std::unique_ptr<OtherAgent> former_;  // whom this one took over from
+  std::unique_ptr<OtherAgent> taker_;   // who takes over from this one
+  std::unique_ptr<io::Timer> handover_deadline_;
+  std::unique_ptr<io::Timer> settle_;
+  bool yielded_ = false;  // the taker serves
+  bool drained_ = false;  // yielded_, and no connection is left
 };
 
 }  // namespace nodeward::agent

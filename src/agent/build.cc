@@ -5,13 +5,17 @@
 #include <utility>
 
 #include "admin/check.h"
+#include "admin/in_charge.h"
 #include "admin/tap.h"
 #include "agent/agent.h"
 #include "agent/process.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "caclient/remote_ca.h"
+#include "cni/installer.h"
+#include "cni/told_sandboxes.h"
 #include "cri/runtime.h"
+#include "io/socket.h"
 #include "nodeward/version.h"
 #include "pki/embedded_ca.h"
 #include "pki/key_memory.h"
@@ -50,16 +54,25 @@ base::Status Agent::Build() {
   NODEWARD_ASSIGN(signals_, io::Signals::Watch(*loop_, [this](int signal) {
                     OnSignal(signal);
                   }));
-  NODEWARD_ASSIGN(run_dir_, admin::RunDir::Open(config_.run_dir));
+  auto run_dir = admin::RunDir::Open(config_.run_dir);
+  const bool waits =
+      config_.takeover && absl::IsAlreadyExists(run_dir.status());
+  if (!waits) {
+    NODEWARD_TRY(run_dir.status());
+    run_dir_ = *std::move(run_dir);
+  }
   refresh_ = std::make_unique<io::Timer>(*loop_, [this] { Refresh(); });
   trim_ = std::make_unique<io::Timer>(*loop_, [this] { TrimHeap(); });
+  turn_ = std::make_unique<io::Timer>(*loop_, [this] { AwaitTurn(); });
   NODEWARD_TRY(BuildDataPath());
+  if (!waits) NODEWARD_TRY(BuildEnroller());
   NODEWARD_TRY(BuildIdentity());
-  NODEWARD_TRY(BuildAdmin());
+  if (!waits) NODEWARD_TRY(BuildAdmin(nullptr));
   NODEWARD_TRY(BuildSource());
+  if (!waits) NODEWARD_TRY(BuildPlugin());
   NODEWARD_TRY(source_->Start(
       [this](const model::SnapshotPtr& snapshot) { OnSnapshot(snapshot); }));
-  Refresh();
+  waits ? AwaitTurn() : Refresh();
   return base::OkStatus();
 }
 
@@ -83,11 +96,35 @@ base::Status Agent::BuildSource() {
   options.api.token = config_.kubernetes_token;
   options.reading = std::move(reading);
   options.daemonset = config_.kubernetes_daemonset;
-  NODEWARD_ASSIGN(auto source,
-                  kube::FollowKubernetes(*loop_, std::move(options),
-                                         cri::AskRuntime(*loop_, config_.cri)));
+  options.taint = config_.kubernetes_taint;
+  auto sandboxes = std::make_unique<cni::ToldSandboxes>(
+      cri::AskRuntime(*loop_, config_.cri));
+  sandboxes_ = sandboxes.get();
+  NODEWARD_ASSIGN(
+      auto source,
+      kube::FollowKubernetes(*loop_, std::move(options), std::move(sandboxes)));
   kubernetes_ = source.get();
   source_ = std::move(source);
+  return base::OkStatus();
+}
+
+base::Status Agent::BuildPlugin() {
+  if (sandboxes_ == nullptr || config_.cni_conf_dir.empty()) {
+    return base::OkStatus();
+  }
+  if (!config_.cni_install) {
+    NODEWARD_ASSIGN(const auto removed, cni::RemovePlugin(config_.cni_conf_dir,
+                                                          config_.cni_bin_dir));
+    for (const std::string& what : removed) {
+      base::LogInfo("removed from this node", {{"what", what}});
+    }
+    return base::OkStatus();
+  }
+  NODEWARD_ASSIGN(plugin_, NodePlugin::Create(
+                               *loop_, config_, kubernetes_, sandboxes_,
+                               [this] { return steered_; },
+                               [this] { return enroller_->status(); }));
+  if (steered_ != nullptr) plugin_->Update();
   return base::OkStatus();
 }
 
@@ -109,6 +146,10 @@ base::Status Agent::BuildDataPath() {
   NODEWARD_ASSIGN(
       engine_, hbone::Engine::Start(options, &credentials_, recorder_.get()));
   pods_ = std::make_unique<EnginePods>(engine_.get());
+  return base::OkStatus();
+}
+
+base::Status Agent::BuildEnroller() {
   capture::Options capture;
   capture.node = config_.node;
   capture.bpf_dir = config_.bpf_dir;
@@ -161,9 +202,15 @@ base::Status Agent::BuildIdentity() {
   return base::OkStatus();
 }
 
-base::Status Agent::BuildAdmin() {
-  NODEWARD_ASSIGN(control_, admin::ControlServer::Listen(
-                                *loop_, run_dir_->control_socket()));
+void Agent::BuildControl() {
+  control_->HandleConnection(
+      "takeover", [this](base::Fd connection, const base::Json& args) {
+        OnTakeoverRequest(std::move(connection), args);
+      });
+  control_->Handle("in-charge",
+                   [](const base::Json& args) -> base::StatusOr<base::Json> {
+                     return admin::InChargeResult(args);
+                   });
   control_->Handle("edges", [this](const base::Json& args) {
     return recorder_->EdgesResult(args);
   });
@@ -197,6 +244,38 @@ base::Status Agent::BuildAdmin() {
                         admin::ReadTapQuestion(args, *latest_, config_.node));
         return admin::StartTap(std::move(question), &taps_);
       });
+}
+
+base::StatusOr<std::unique_ptr<admin::HttpServer>> Agent::ServeHttp(
+    uint16_t port, base::Fd handed, admin::HttpServer::Routes routes) {
+  const admin::HttpServer::Options options{.address = config_.metrics_address,
+                                           .port = port};
+  if (handed.valid()) {
+    const auto local = io::LocalEndpoint(handed.get());
+    // Without IPv6 the unspecified address is IPv4's.
+    if (local.ok() && local->port == port &&
+        (local->address == options.address ||
+         (local->address.is_unspecified() &&
+          options.address.is_unspecified()))) {
+      return admin::HttpServer::Adopt(std::move(handed), options,
+                                      std::move(routes));
+    }
+  }
+  return admin::HttpServer::Start(options, std::move(routes));
+}
+
+base::Status Agent::BuildAdmin(HandedOver* handed) {
+  const auto take = [handed](std::string_view name) {
+    return handed == nullptr ? base::Fd() : handed->sockets.Take(name);
+  };
+  const std::string path = admin::RunDir::ControlSocketIn(config_.run_dir);
+  if (base::Fd listener = take("control"); listener.valid()) {
+    NODEWARD_ASSIGN(control_, admin::ControlServer::Adopt(*loop_, path,
+                                                          std::move(listener)));
+  } else {
+    NODEWARD_ASSIGN(control_, admin::ControlServer::Listen(*loop_, path));
+  }
+  BuildControl();
   using Response = admin::HttpServer::Response;
   if (config_.metrics_port != 0) {
     const auto text = [this] {
@@ -205,19 +284,17 @@ base::Status Agent::BuildAdmin() {
     };
     NODEWARD_ASSIGN(
         metrics_server_,
-        admin::HttpServer::Start(
-            {.address = config_.metrics_address, .port = config_.metrics_port},
-            {{"/metrics", text}, {"/stats/prometheus", text}}));
+        ServeHttp(config_.metrics_port, take("metrics"),
+                  {{"/metrics", text}, {"/stats/prometheus", text}}));
   }
   if (config_.readiness_port != 0) {
     const auto ready = [this] {
       const auto [is_ready, body] = readiness_.Get();
       return Response{is_ready ? 200 : 503, "text/plain; charset=utf-8", body};
     };
-    NODEWARD_ASSIGN(ready_server_, admin::HttpServer::Start(
-                                       {.address = config_.metrics_address,
-                                        .port = config_.readiness_port},
-                                       {{"/healthz/ready", ready}}));
+    NODEWARD_ASSIGN(ready_server_,
+                    ServeHttp(config_.readiness_port, take("readiness"),
+                              {{"/healthz/ready", ready}}));
   }
   return base::OkStatus();
 }

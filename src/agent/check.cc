@@ -114,6 +114,11 @@ model::CheckCategory Agent::CheckCapture() const {
   Add(&category, "pods have a veth at which probes are told apart",
       Headed("Probes of some pods are refused:", unexempt), Result::kWarning,
       "netkit and pod interfaces in the cloud have none");
+  if (kubernetes_ != nullptr) {
+    Add(&category, "pods of the mesh start only when they are captured",
+        plugin_ == nullptr ? "no CNI plugin is installed" : plugin_->problem(),
+        Result::kWarning, "set cni.confDir (in the chart: cni.enabled)");
+  }
   return category;
 }
 

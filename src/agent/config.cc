@@ -236,6 +236,17 @@ void Reader::ReadSetting(const Setting& setting, const Json& value,
 void Reader::ReadElement(const Setting& setting, const Json& value,
                          const std::string& pointer, const std::string& name) {
   const bool integer = setting.type == SettingType::kInteger;
+  if (setting.type == SettingType::kSwitch) {
+    if (!value.is_boolean()) {
+      return Mistake(Where(pointer), StrCat(name,
+                                            ": expected true or false, "
+                                            "found ",
+                                            Found(value)));
+    }
+    given_[setting.key].push_back(
+        {value.dump(), StrCat(Where(pointer), ": ", name)});
+    return;
+  }
   if (integer ? !value.is_number_integer() : !value.is_string()) {
     std::string_view expected = "text";
     if (integer) expected = "a whole number";
@@ -330,6 +341,10 @@ void Reader::CheckTogether(const Config& config) {
   if (config.kubernetes && config.kubernetes_api.empty()) {
     Mistake("source.kubernetes.api",
             "is needed outside of a pod: use https://HOST:PORT");
+  }
+  if (!config.cni_conf_dir.empty() && !config.kubernetes) {
+    Mistake("cni.confDir",
+            "a CNI plugin is for Kubernetes: use source.kind kubernetes");
   }
   if (config.metrics_port != 0 &&
       config.metrics_port == config.readiness_port) {

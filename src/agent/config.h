@@ -30,11 +30,16 @@ struct Config {
   std::string kubernetes_ca;         // file
   std::string kubernetes_token;      // file
   std::string kubernetes_daemonset;  // "NAMESPACE/NAME"; empty: not known
+  std::string kubernetes_taint;      // of our node until ready; empty: none
   std::string cri;                   // "unix:///run/containerd/…"
-  std::string embedded_ca;           // folder of ca.crt and ca.key
-  std::string ca_address;  // host:port of a CA service; empty: the embedded CA
-  std::string ca_roots;    // what that CA's own certificate leads to
-  std::string ca_token;    // file
+  std::string cni_conf_dir;          // empty: no CNI plugin is installed
+  bool cni_install = true;           // false: what is there is removed
+  std::string cni_bin_dir;
+  std::string cni_account;  // "NAMESPACE/NAME", the plugin's; empty: none
+  std::string embedded_ca;  // folder of ca.crt and ca.key
+  std::string ca_address;   // host:port of a CA service; empty: the embedded CA
+  std::string ca_roots;     // what that CA's own certificate leads to
+  std::string ca_token;     // file
   std::string ca_server_name;  // empty: the host of ca_address
   absl::Duration ca_lifetime;
   std::string trust_bundle;  // file or folder; empty: the CA's roots
@@ -42,6 +47,7 @@ struct Config {
   bool crl_required = false;
   std::map<std::string, std::string> federation;    // trust domain -> path
   std::optional<absl::Duration> certificate_grace;  // none: one lifetime
+  bool takeover = false;  // from a live agent of this node
   std::string run_dir;
   std::string bpf_dir;
   std::string cgroup;          // "auto" or a path

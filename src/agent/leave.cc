@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "agent/agent.h"
 #include "base/log.h"
+#include "cni/installer.h"
 
 namespace nodeward::agent {
 namespace {
@@ -23,6 +24,7 @@ void Agent::Leave() {
   base::LogInfo("uninstalled; every pod leaves the mesh",
                 {{"drain", absl::FormatDuration(config_.drain)}});
   leave_by_ = absl::Now() + config_.drain;
+  if (plugin_ != nullptr) plugin_->Leave();
   kubernetes_->RemoveMarks([this] { marks_removed_ = true; });
   auto snapshot = std::make_shared<model::Snapshot>();
   if (latest_ != nullptr) *snapshot = *latest_;
@@ -55,10 +57,20 @@ void Agent::AwaitLeave() {
 }
 
 void Agent::RemoveFromNode() {
+  plugin_.reset();
   source_.reset();
   enroller_.reset();
   engine_.reset();
-  const auto removed = capture::RemoveEverything(config_.bpf_dir);
+  auto removed = capture::RemoveEverything(config_.bpf_dir);
+  if (removed.ok() && !config_.cni_conf_dir.empty()) {
+    const auto files =
+        cni::RemovePlugin(config_.cni_conf_dir, config_.cni_bin_dir);
+    if (files.ok()) {
+      removed->insert(removed->end(), files->begin(), files->end());
+    } else {
+      removed = files.status();
+    }
+  }
   if (!removed.ok()) {
     base::LogError(
         "not everything of nodeward could be removed from this "

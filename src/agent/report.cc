@@ -95,15 +95,27 @@ std::vector<std::string> Agent::UnreadyReasons() const {
       if (problem.closes) reasons.push_back(problem.ToString());
     }
   }
+  if (plugin_ != nullptr && !plugin_->problem().empty()) {
+    reasons.push_back(plugin_->problem());
+  }
+  for (std::string& missing : MissingCertificates()) {
+    reasons.push_back(std::move(missing));
+  }
+  return reasons;
+}
+
+std::vector<std::string> Agent::MissingCertificates() const {
+  std::vector<std::string> missing;
+  if (renewer_->complete()) return missing;
   for (const auto& certificate : renewer_->status()) {
     if (certificate.state == identity::CertificateState::kPending ||
         certificate.state == identity::CertificateState::kExpired) {
-      reasons.push_back(base::StrCat(
+      missing.push_back(base::StrCat(
           "no valid certificate for ", certificate.identity.ToSpiffe(),
           certificate.error.empty() ? "" : ": ", certificate.error));
     }
   }
-  return reasons;
+  return missing;
 }
 
 admin::StatusReport Agent::Report() const {

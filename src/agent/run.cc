@@ -14,8 +14,10 @@ int Run(const Config& config) {
                    {{"reason", std::string(agent.status().message())}});
     return 1;
   }
-  (*agent)->Run();
-  return 0;
+  const base::Status ended = (*agent)->Run();
+  if (ended.ok()) return 0;
+  base::LogError("agent gave up", {{"reason", std::string(ended.message())}});
+  return 1;
 }
 
 }  // namespace nodeward::agent

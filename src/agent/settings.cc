@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "cni/installer.h"
 #include "kube/in_cluster.h"
 
 namespace nodeward::agent {
@@ -219,6 +220,13 @@ constexpr Setting kSettings[] = {
        return v.empty() ? base::OkStatus()
                         : PutObject(c.kubernetes_daemonset, v);
      }},
+    {"source.kubernetes.taint", SettingType::kText, "",
+     "Key of a taint that the agent takes off its own node once it can take\n"
+     "traffic: with nodes that join with it, no pod is there before an agent.",
+     [](Config& c, const std::string& v) {
+       c.kubernetes_taint = v;
+       return base::OkStatus();
+     }},
     {"source.cri", SettingType::kText, "unix:///run/containerd/containerd.sock",
      "The container runtime's socket, which tells the pods' network\n"
      "namespaces to the kubernetes source.",
@@ -228,6 +236,34 @@ constexpr Setting kSettings[] = {
        }
        c.cri = v;
        return base::OkStatus();
+     }},
+    {"cni.confDir", SettingType::kText, "",
+     "The node's folder of network configurations, usually /etc/cni/net.d. "
+     "The\n"
+     "agent keeps its CNI plugin in the first one, so that no pod of the mesh\n"
+     "starts before it is captured. Empty: no plugin.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutPath(c.cni_conf_dir, v);
+     }},
+    {"cni.plugin", SettingType::kText, "install",
+     "install, or remove: what a former agent has installed in cni.confDir is\n"
+     "taken away, so that pods do not wait for it.",
+     [](Config& c, const std::string& v) {
+       if (v != "install" && v != "remove") {
+         return Refuse(v, "use install or remove");
+       }
+       c.cni_install = v == "install";
+       return base::OkStatus();
+     }},
+    {"cni.binDir", SettingType::kText, cni::kDefaultProgramDir,
+     "The node's folder of CNI plugins, where ours is copied to.",
+     [](Config& c, const std::string& v) { return PutPath(c.cni_bin_dir, v); }},
+    {"cni.serviceAccount", SettingType::kText, "",
+     "NAMESPACE/NAME of the ServiceAccount that the plugin is when it asks "
+     "the\n"
+     "API server, where no agent answers. Empty: it does not.",
+     [](Config& c, const std::string& v) {
+       return v.empty() ? base::OkStatus() : PutObject(c.cni_account, v);
      }},
     {"source.manifests", SettingType::kText, "/etc/nodeward/manifests",
      "Directory of Kubernetes YAML and JSON, read recursively and watched. It\n"
@@ -301,6 +337,15 @@ constexpr Setting kSettings[] = {
        absl::Duration grace;
        NODEWARD_TRY(PutDuration(grace, absl::Hours(24 * 365), v));
        c.certificate_grace = grace;
+       return base::OkStatus();
+     }},
+    {"takeover", SettingType::kSwitch, "false",
+     "When an agent serves this node already: get ready beside it, then take\n"
+     "over its listening sockets, so that no connection is refused; it drains\n"
+     "and ends. Else such an agent is an error.",
+     [](Config& c, const std::string& v) {
+       if (v != "true" && v != "false") return Refuse(v, "use true or false");
+       c.takeover = v == "true";
        return base::OkStatus();
      }},
     {"runDir", SettingType::kText, "/run/nodeward",
@@ -422,6 +467,8 @@ std::string_view SettingTypeText(SettingType type) {
       return "whole number";
     case SettingType::kDuration:
       return "duration";
+    case SettingType::kSwitch:
+      return "true or false";
   }
   return "text";
 }
@@ -451,6 +498,9 @@ std::string SettingsHelp() {
                     ", ", SettingTypeText(setting.type));
     if (setting.type == SettingType::kTextList) {
       base::StrAppend(&text, " (as a flag: comma-separated)");
+    }
+    if (setting.type == SettingType::kSwitch) {
+      base::StrAppend(&text, " (as a flag: without a value)");
     }
     if (!setting.fallback.empty()) {
       base::StrAppend(&text, ", default ", setting.fallback);

@@ -10,8 +10,9 @@
 
 namespace nodeward::agent {
 
-enum class SettingType { kText, kTextList, kInteger, kDuration };
-// "text", "list of text", "whole number", "duration".
+// A switch is true or false in the file, a flag without a value to put it on.
+enum class SettingType { kText, kTextList, kInteger, kDuration, kSwitch };
+// "text", "list of text", "whole number", "duration", "true or false".
 std::string_view SettingTypeText(SettingType type);
 
 // One setting as users name it.

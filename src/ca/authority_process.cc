@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ca/authority_process.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <utility>
 #include <vector>
@@ -45,8 +47,7 @@ base::StatusOr<std::unique_ptr<AuthorityProcess>> AuthorityProcess::Start(
 base::Status AuthorityProcess::Build() {
   NODEWARD_ASSIGN(loop_, io::Loop::Create());
   NODEWARD_ASSIGN(signals_, io::Signals::Watch(*loop_, [this](int signal) {
-                    base::LogInfo("CA stops", {{"signal", strsignal(signal)}});
-                    loop_->Stop();
+                    OnSignal(signal);
                   }));
   NODEWARD_ASSIGN(issuer_, IssuerWatch::Start(
                                *loop_,
@@ -54,7 +55,7 @@ base::Status AuthorityProcess::Build() {
                                 .trust_domain = config_.trust_domain},
                                [this](const Event& event) { OnEvent(event); }));
   NODEWARD_TRY(BuildAuthenticator());
-  BuildPublisher();
+  NODEWARD_TRY(BuildLeadership());
   authorizer_ = std::make_unique<Authorizer>(
       Authorizer::Options{config_.trust_domain, config_.trusted_agents});
   service_ = std::make_unique<Service>(
@@ -103,15 +104,26 @@ base::Status AuthorityProcess::BuildAuthenticator() {
   return base::OkStatus();
 }
 
-void AuthorityProcess::BuildPublisher() {
-  if (!config_.publish_roots || api_ == nullptr) return;
-  publisher_ = std::make_unique<RootPublisher>(
-      RootPublisher::Options{.place = *config_.publish_roots},
-      [this](const std::string& path, const std::string& json)
-          -> base::StatusOr<std::pair<long, std::string>> {
-        NODEWARD_ASSIGN(HttpsClient::Answer answer, api_->Patch(path, json));
-        return std::pair(answer.status, std::move(answer.body));
-      });
+base::Status AuthorityProcess::BuildLeadership() {
+  const bool wanted =
+      config_.lease || config_.events_on || config_.publish_roots;
+  if (!wanted || api_ == nullptr) return base::OkStatus();
+  Leadership::Options options;
+  options.api.server = config_.kubernetes_api;
+  options.api.ca = config_.kubernetes_ca;
+  options.api.token = config_.kubernetes_token;
+  options.lease = config_.lease;
+  options.events_on = config_.events_on;
+  if (config_.publish_roots) {
+    options.publish =
+        RootBundles::Options{.place = *config_.publish_roots,
+                             .namespaces = config_.publish_to_namespaces};
+  }
+  char host[HOST_NAME_MAX + 1] = "";
+  gethostname(host, HOST_NAME_MAX);
+  options.instance = host[0] == '\0' ? "nodeward-ca" : host;
+  NODEWARD_ASSIGN(leadership_, Leadership::Start(*loop_, std::move(options)));
+  return base::OkStatus();
 }
 
 base::Status AuthorityProcess::BuildPods() {
@@ -182,12 +194,20 @@ void AuthorityProcess::LogStart() const {
                  {"authentication", authenticator_->Description()}});
 }
 
+void AuthorityProcess::OnSignal(int signal) {
+  base::LogInfo("CA stops", {{"signal", strsignal(signal)}});
+  if (leadership_ == nullptr || stopping_) return loop_->Stop();
+  stopping_ = true;
+  leadership_->Resign([this] { loop_->Stop(); });
+}
+
 void AuthorityProcess::OnEvent(const Event& event) {
   metrics_.Happened(event.reason);
   base::Log(event.warning ? base::LogLevel::kWarn : base::LogLevel::kInfo,
             event.note,
             {{"type", event.warning ? "Warning" : "Normal"},
              {"reason", event.reason}});
+  if (leadership_ != nullptr) leadership_->Tell(event);
   Refresh();
 }
 
@@ -216,7 +236,7 @@ void AuthorityProcess::Refresh() {
     }
     token_error_ = error;
   }
-  if (publisher_ != nullptr) publisher_->Set(RootsPem(*issuer));
+  if (leadership_ != nullptr) leadership_->SetRoots(RootsPem(*issuer));
   metrics_.SetIssuer(issuer->not_after());
   metrics_.SetServing(serving_->not_after());
   server_->SetServing(reasons.empty());

@@ -12,7 +12,7 @@
 #include "ca/config.h"
 #include "ca/https_client.h"
 #include "ca/issuer_watch.h"
-#include "ca/root_publisher.h"
+#include "ca/leadership.h"
 #include "ca/server.h"
 #include "ca/service.h"
 #include "ca/serving_certificate.h"
@@ -44,8 +44,9 @@ class AuthorityProcess {
   base::Status BuildAuthenticator();
   base::Status BuildPods();
   base::Status BuildAdmin();
-  void BuildPublisher();
+  base::Status BuildLeadership();
   void LogStart() const;
+  void OnSignal(int signal);
   void OnEvent(const Event& event);
   void OnTick();
   void Refresh();
@@ -56,8 +57,8 @@ class AuthorityProcess {
   std::unique_ptr<io::Loop> loop_;
   std::unique_ptr<io::Signals> signals_;
   std::unique_ptr<IssuerWatch> issuer_;
-  std::unique_ptr<HttpsClient> api_;          // null: Kubernetes is not asked
-  std::unique_ptr<RootPublisher> publisher_;  // null: nothing is published
+  std::unique_ptr<HttpsClient> api_;        // null: Kubernetes is not asked
+  std::unique_ptr<Leadership> leadership_;  // null: nothing to do for a leader
   std::unique_ptr<Authenticator> authenticator_;
   StaticTokens* tokens_ = nullptr;  // the authenticator, where it is one
   std::string token_error_;
@@ -68,6 +69,7 @@ class AuthorityProcess {
   std::unique_ptr<Server> server_;
   std::unique_ptr<admin::HttpServer> admin_;
   std::unique_ptr<io::Timer> tick_;
+  bool stopping_ = false;
 };
 
 }  // namespace nodeward::ca

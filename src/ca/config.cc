@@ -88,22 +88,35 @@ void ReadAgents(const Options& options, Mistakes* mistakes, Config* config) {
   }
 }
 
-void ReadRootsPlace(const Options& options, Mistakes* mistakes,
-                    Config* config) {
-  if (options.publish_roots.empty()) return;
-  auto place = ParseObjectName(options.publish_roots);
+void ReadPlace(std::string_view flag, const std::string& text, bool kubernetes,
+               Mistakes* mistakes, std::optional<ObjectName>* out) {
+  if (text.empty()) return;
+  auto place = ParseObjectName(text);
   if (!place.ok()) {
-    mistakes->Add("publish-roots", std::string(place.status().message()));
-  } else if (!options.kubernetes) {
-    mistakes->Add("publish-roots", "it needs --kubernetes");
+    mistakes->Add(flag, std::string(place.status().message()));
+  } else if (!kubernetes) {
+    mistakes->Add(flag, "it needs --kubernetes");
   } else {
-    config->publish_roots = *std::move(place);
+    *out = *std::move(place);
+  }
+}
+
+void ReadPlaces(const Options& options, Mistakes* mistakes, Config* config) {
+  ReadPlace("publish-roots", options.publish_roots, options.kubernetes,
+            mistakes, &config->publish_roots);
+  ReadPlace("lease", options.lease, options.kubernetes, mistakes,
+            &config->lease);
+  ReadPlace("events-on", options.events_on, options.kubernetes, mistakes,
+            &config->events_on);
+  config->publish_to_namespaces = options.publish_to_namespaces;
+  if (options.publish_to_namespaces && options.publish_roots.empty()) {
+    mistakes->Add("publish-to-namespaces", "it needs --publish-roots");
   }
 }
 
 void ReadKubernetes(const Options& options, Mistakes* mistakes,
                     Config* config) {
-  ReadRootsPlace(options, mistakes, config);
+  ReadPlaces(options, mistakes, config);
   if (!options.kubernetes) return;
   auto place = FindKubernetes({options.kubernetes_api, options.kubernetes_ca,
                                options.kubernetes_token});

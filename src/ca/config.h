@@ -37,6 +37,9 @@ struct Options {
   std::string kubernetes_token;  // empty: that of the pod
   // The ConfigMap that is kept at our roots; empty: none.
   std::string publish_roots;
+  bool publish_to_namespaces = false;  // one of that name in each that opted in
+  std::string lease;      // by which one of several CAs leads; empty: this does
+  std::string events_on;  // the Deployment whose Events we write; empty: none
   std::vector<std::string> audiences = {"nodeward-ca"};
   std::vector<std::string> trusted_agents = {"nodeward-system/nodeward-agent"};
   // Where pods are described; empty: Kubernetes is asked, if at all.
@@ -66,6 +69,9 @@ struct Config {
   std::string kubernetes_ca;
   std::string kubernetes_token;
   std::optional<ObjectName> publish_roots;
+  bool publish_to_namespaces = false;
+  std::optional<ObjectName> lease;
+  std::optional<ObjectName> events_on;
   std::vector<std::string> audiences;
   std::set<std::pair<std::string, std::string>> trusted_agents;
   std::string manifests;

@@ -12,6 +12,8 @@ struct Event {
   bool warning = false;  // its type: Normal or Warning
   std::string reason;    // "IssuerUpdated"
   std::string note;      // "Updated identity issuer"
+  // What it is about, where the note does not tell; the same in all CAs.
+  std::string subject = {};
 };
 using EventSink = std::function<void(const Event&)>;
 

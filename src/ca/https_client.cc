@@ -3,7 +3,6 @@
 
 #include <curl/curl.h>
 
-#include <string_view>
 #include <utility>
 
 #include "base/handle.h"
@@ -41,11 +40,6 @@ bool Add(Headers* headers, const char* line) {
   return true;
 }
 
-const char* ContentType(std::string_view method) {
-  return method == "PATCH" ? "Content-Type: application/merge-patch+json"
-                           : "Content-Type: application/json";
-}
-
 std::string Trimmed(std::string text) {
   const size_t end = text.find_last_not_of(" \t\r\n");
   text.resize(end == std::string::npos ? 0 : end + 1);
@@ -79,7 +73,7 @@ base::StatusOr<HttpsClient::Answer> HttpsClient::Exchange::Ask(
   pki::Wipe(&token.text);
   Headers headers;
   const bool listed = curl_ != nullptr && Add(&headers, bearer.c_str()) &&
-                      Add(&headers, ContentType(request.method)) &&
+                      Add(&headers, "Content-Type: application/json") &&
                       Add(&headers, "Accept: application/json");
   pki::Wipe(&bearer);
   if (!listed) return absl::ResourceExhaustedError("prepare request: memory");
@@ -141,11 +135,6 @@ void HttpsClient::Give(std::unique_ptr<Exchange> exchange) {
 base::StatusOr<HttpsClient::Answer> HttpsClient::Post(const std::string& path,
                                                       const std::string& json) {
   return Ask({"POST", path, &json});
-}
-
-base::StatusOr<HttpsClient::Answer> HttpsClient::Patch(
-    const std::string& path, const std::string& json) {
-  return Ask({"PATCH", path, &json});
 }
 
 base::StatusOr<HttpsClient::Answer> HttpsClient::Get(const std::string& path) {

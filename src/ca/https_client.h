@@ -32,9 +32,6 @@ class HttpsClient {
 
   // Unavailable when there is no answer; what an answer means is the caller's.
   base::StatusOr<Answer> Post(const std::string& path, const std::string& json);
-  // JSON merge patch (RFC 7386).
-  base::StatusOr<Answer> Patch(const std::string& path,
-                               const std::string& json);
   base::StatusOr<Answer> Get(const std::string& path);
   const std::string& server() const { return options_.server; }
 

@@ -16,6 +16,15 @@ void LogWarnings(const pki::Authority& authority) {
   }
 }
 
+// The same wherever the same issuer is taken.
+std::string SubjectOf(const pki::Authority& authority) {
+  std::string subject = authority.signer().Sha256Hex();
+  for (const pki::Certificate& root : authority.roots()) {
+    base::StrAppend(&subject, " ", root.Sha256Hex());
+  }
+  return subject;
+}
+
 }  // namespace
 
 base::StatusOr<std::unique_ptr<IssuerWatch>> IssuerWatch::Start(
@@ -97,7 +106,8 @@ void IssuerWatch::Update() {
                  {"serial", signer.SerialHex()},
                  {"not_after", absl::FormatTime((*loaded)->not_after(),
                                                 absl::UTCTimeZone())}});
-  events_({false, kIssuerUpdated, "Updated identity issuer"});
+  events_(
+      {false, kIssuerUpdated, "Updated identity issuer", SubjectOf(**loaded)});
 }
 
 void IssuerWatch::Refuse(const std::string& reason, const std::string& why) {

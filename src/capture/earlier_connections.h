@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip.h"
@@ -42,6 +43,11 @@ class EarlierConnections {
   base::Status Destroy(const Netns& pod, const Netns& home,
                        const Forbids& forbids);
 
+  // What another agent has remembered of this pod.
+  void Take(std::vector<TcpSocket> connections) {
+    connections_ = std::move(connections);
+  }
+  const std::vector<TcpSocket>& connections() const { return connections_; }
   size_t size() const { return connections_.size(); }
 
  private:

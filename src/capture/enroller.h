@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,16 +17,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "base/ip.h"
 #include "base/status.h"
+#include "capture/handed_pod.h"
 #include "io/loop.h"
 #include "io/pod_network.h"
 #include "model/snapshot.h"
 
 namespace nodeward::capture {
-
-// As in hbone::PodListeners; capture knows no engine.
-struct Listeners {
-  base::Fd outbound4, outbound6, inbound4, inbound6, hbone;
-};
 
 // What capture tells the agent; implemented there over hbone::Engine.
 class PodSink {
@@ -92,6 +89,23 @@ class Enroller {
   // pods, destinations, probe ports. Idempotent. Failed pods are tried again.
   virtual void Apply(model::SnapshotPtr snapshot) = 0;
   virtual std::vector<PodStatus> status() const = 0;
+  // By UID: true for the pods that are enrolled, false for those that are left
+  // out; the others are not settled. Cheap enough to be asked every second.
+  virtual std::map<std::string, bool> Enrolled() const = 0;
+
+  // --- two agents of one node, one after the other -------------------------
+  // Changes nothing of the kernel from here on, and tells of the pods that are
+  // served, without their listeners, which are the engine's.
+  virtual std::vector<HandedPod> HandOver() = 0;
+  // The other did not take over: goes on.
+  virtual void GoOn() = 0;
+  // What another agent handed over, before the first Apply, which then enrols
+  // those pods on these listeners. What that agent does not serve any more is
+  // left to it until FormerGone.
+  virtual void TakeOver(std::vector<HandedPod> pods) = 0;
+  virtual void FormerGone() = 0;
+  // After the first Apply: OK when all that was handed over is served.
+  virtual base::Status HandedServed() const = 0;
 
   struct KubeletStatus {
     bool found = false;

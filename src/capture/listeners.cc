@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "base/text.h"
 #include "capture/tcp_sockets.h"
+#include "io/socket.h"
 #include "nodeward/abi/capture.h"
 
 namespace nodeward::capture {
@@ -154,6 +155,37 @@ base::StatusOr<Listeners> OpenListeners(
   });
   NODEWARD_TRY(status);
   return opened;
+}
+
+base::Status CheckListeners(const Listeners& listeners, uint64_t netns_cookie) {
+  const struct {
+    const base::Fd& fd;
+    uint16_t port;
+    bool needed;
+  } wanted[] = {{listeners.outbound4, NODEWARD_PORT_OUTBOUND, true},
+                {listeners.outbound6, NODEWARD_PORT_OUTBOUND, false},
+                {listeners.inbound4, NODEWARD_PORT_INBOUND, true},
+                {listeners.inbound6, NODEWARD_PORT_INBOUND, false},
+                {listeners.hbone, NODEWARD_PORT_HBONE, true}};
+  for (const auto& [fd, port, needed] : wanted) {
+    if (!fd.valid() && !needed) continue;
+    int listens = 0;
+    socklen_t length = sizeof(listens);
+    uint64_t cookie = 0;
+    socklen_t cookie_length = sizeof(cookie);
+    const auto local = io::LocalEndpoint(fd.get());
+    if (getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) !=
+            0 ||
+        getsockopt(fd.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie,
+                   &cookie_length) != 0 ||
+        listens == 0 || cookie != netns_cookie || !local.ok() ||
+        local->port != port) {
+      return absl::InvalidArgumentError(
+          base::StrCat("take over port ", port, " of netns ", netns_cookie,
+                       ": no such listening socket was handed over"));
+    }
+  }
+  return base::OkStatus();
 }
 
 std::vector<uint64_t> CookiesOf(const Listeners& listeners) {

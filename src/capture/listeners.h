@@ -27,6 +27,10 @@ base::StatusOr<Listeners> OpenListeners(
     const Netns& pod, const Netns& home,
     const absl::flat_hash_set<uint64_t>& own);
 
+// Are these what OpenListeners gives, in the namespace of that cookie? For
+// sockets that another agent hands over.
+base::Status CheckListeners(const Listeners& listeners, uint64_t netns_cookie);
+
 // The SO_COOKIEs of the sockets that are there.
 std::vector<uint64_t> CookiesOf(const Listeners& listeners);
 

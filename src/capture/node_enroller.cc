@@ -57,14 +57,20 @@ base::Status NodeEnroller::Begin(PodSink* sink,
                   NodeAddresses::Watch(loop_, [this] { SetNodeAddresses(); }));
   SetNodeAddresses();
   NODEWARD_ASSIGN(watch_, NetnsWatch::Create(loop_, [this] { LookAround(); }));
+  NODEWARD_TRY(WatchProbes());
+  kubelet_.reason = "not looked for yet";
+  FindKubelet();
+  // Whom a former agent took for the kubelet may be somebody else by now.
+  if (kubelet_id_ == 0) NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
+  tick_.Set(kTick);
+  return base::OkStatus();
+}
+
+base::Status NodeEnroller::WatchProbes() {
   NODEWARD_ASSIGN(probe_events_, ProbeEvents::Watch(loop_, node_.hooks,
                                                     [this](const auto& event) {
                                                       OnProbe(event);
                                                     }));
-  kubelet_.reason = "not looked for yet";
-  NODEWARD_TRY(node_.hooks->SetKubeletCgroups({}));
-  FindKubelet();
-  tick_.Set(kTick);
   return base::OkStatus();
 }
 
@@ -72,6 +78,7 @@ base::Status NodeEnroller::Begin(PodSink* sink,
 
 void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
   snapshot_ = std::move(snapshot);
+  if (handing_over_) return;  // GoOn comes back to it
   // Destinations first: a pod must not be enrolled and send in plaintext what
   // the map does not name yet.
   const base::Status status =
@@ -95,7 +102,10 @@ void NodeEnroller::Apply(model::SnapshotPtr snapshot) {
 }
 
 void NodeEnroller::Work() {
-  const absl::Time end = absl::Now() + kTurn;
+  if (handing_over_) return;
+  // What is handed over is taken in one go: the other agent waits for it.
+  const absl::Time end =
+      handed_.empty() ? absl::Now() + kTurn : absl::InfiniteFuture();
   // Those that leave first: a successor may want their namespace.
   for (const bool leaving : {true, false}) {
     for (auto& [uid, pod] : pods_) {
@@ -118,7 +128,22 @@ void NodeEnroller::Work() {
            entry.second.engine == Engine::kNothing;
   });
   ForgetStrangers();
+  RemoveOtherVersions();
   WatchNamespaces();
+}
+
+// Whatever they had is captured by now as it should be.
+void NodeEnroller::RemoveOtherVersions() {
+  if (snapshot_ == nullptr || std::exchange(others_removed_, true)) return;
+  const auto removed = kernel::RemoveOtherVersions(options_.bpf_dir);
+  if (!removed.ok()) {
+    base::LogError("hooks of another version of nodeward stay and refuse",
+                   {{"error", Message(removed.status())}});
+    return;
+  }
+  for (const std::string& what : *removed) {
+    base::LogInfo("removed of another version", {{"what", what}});
+  }
 }
 
 void NodeEnroller::WatchNamespaces() {
@@ -143,7 +168,7 @@ void NodeEnroller::LookAround() {
 
 void NodeEnroller::Tick() {
   tick_.Set(kTick);
-  FindKubelet();
+  if (!handing_over_) FindKubelet();
   ++ticks_;
   size_t place = 0;
   for (auto& [uid, pod] : pods_) {
@@ -180,6 +205,7 @@ void NodeEnroller::FindKubelet() {
 }
 
 void NodeEnroller::SetNodeAddresses() {
+  if (handing_over_) return;
   const base::Status status =
       node_.hooks->SetNodeAddresses(addresses_->addresses());
   if (!status.ok()) {
@@ -210,7 +236,7 @@ void NodeEnroller::OnProbe(const kernel::ProbeEvent& event) {
 }
 
 void NodeEnroller::ForgetStrangers() {
-  if (snapshot_ == nullptr || known_.empty()) return;
+  if (snapshot_ == nullptr || known_.empty() || former_lives_) return;
   std::vector<uint64_t> strangers = std::move(known_);
   known_.clear();
   std::erase_if(strangers, [&](uint64_t cookie) {
@@ -259,6 +285,12 @@ bool NodeEnroller::HasMoved(Pod& pod) const {
 void NodeEnroller::Reconcile(const std::string& uid, Pod& pod) {
   const Wanted wanted = WantedOf(pod);
   const bool gone = HasMoved(pod);
+  if (handing_over_) {
+    pod.due = true;
+    // Its sockets would keep the namespace; its hooks are not ours.
+    if (gone && pod.engine == Engine::kServes) Part(uid, pod, true);
+    return;
+  }
   switch (pod.engine) {
     case Engine::kServes:
       Serve(uid, pod, wanted, gone);
@@ -382,7 +414,11 @@ base::Status NodeEnroller::Enter(Pod& pod, Wanted wanted) {
     return pod.capture->Seal(*pod.workload, *snapshot_);
   }
   const absl::Time start = absl::Now();
-  const base::Status status = pod.capture->Enrol(*pod.workload, *snapshot_);
+  std::optional<HandedPod> handed =
+      TakeHanded(pod.workload->uid, pod.capture->netns().cookie());
+  pod.handed = handed.has_value();
+  const base::Status status =
+      pod.capture->Enrol(*pod.workload, *snapshot_, std::move(handed));
   if (pod.capture->enrolled()) {
     pod.engine = Engine::kServes;
     pod.sealed = false;
@@ -453,13 +489,66 @@ std::vector<PodStatus> NodeEnroller::status() const {
   return all;
 }
 
+std::map<std::string, bool> NodeEnroller::Enrolled() const {
+  std::map<std::string, bool> known;
+  for (const auto& [uid, pod] : pods_) {
+    if (pod.workload == nullptr) continue;
+    const PodState state = StateOf(pod);
+    if (state == PodState::kEnrolled) known.emplace(uid, true);
+    if (state == PodState::kSkipped) known.emplace(uid, false);
+  }
+  return known;
+}
+
+PodState NodeEnroller::StateOf(const Pod& pod) {
+  const model::Workload& workload = *pod.workload;
+  if (pod.engine == Engine::kDrains) return PodState::kDraining;
+  if (pod.engine == Engine::kKills) {
+    return workload.in_mesh() ? PodState::kPending : PodState::kDraining;
+  }
+  if (!pod.failure.ok()) return PodState::kFailed;
+  if (pod.engine == Engine::kServes) return PodState::kEnrolled;
+  if (workload.membership == model::Membership::kConflict) {
+    return PodState::kFailed;
+  }
+  return workload.in_mesh() ? PodState::kPending : PodState::kSkipped;
+}
+
+std::string NodeEnroller::ReasonOf(const Pod& pod, PodState state) const {
+  const model::Workload& workload = *pod.workload;
+  const std::string membership =
+      base::StrCat(model::MembershipText(workload.membership),
+                   workload.membership_reason->empty() ? "" : ": ",
+                   *workload.membership_reason);
+  if (pod.engine == Engine::kKills) {
+    return "its former connections are being closed";
+  }
+  switch (state) {
+    case PodState::kDraining:
+      return membership + "; its open connections end";
+    case PodState::kFailed:
+      if (pod.failure.ok()) return membership;
+      return Message(pod.failure) + (pod.sealed ? "; closed until then" : "");
+    case PodState::kEnrolled:
+      return pod.capture->Notes();
+    case PodState::kSkipped:
+      return membership;
+    case PodState::kPending:
+      break;
+  }
+  if (pod.due) return "its turn comes";
+  return workload.ips.empty() ? "the pod has no address yet"
+                              : options_.netns_hint;
+}
+
 PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
   const model::Workload& workload = *pod.workload;
+  const PodState state = StateOf(pod);
   PodStatus status{.uid = uid,
                    .name = workload.name,
                    .name_space = workload.name_space,
-                   .state = PodState::kPending,
-                   .reason = "",
+                   .state = state,
+                   .reason = ReasonOf(pod, state),
                    .netns_cookie = 0,
                    .host_interface = "",
                    .probe_exemption = false};
@@ -467,36 +556,6 @@ PodStatus NodeEnroller::StatusOf(const std::string& uid, const Pod& pod) const {
     status.netns_cookie = pod.capture->netns().cookie();
     status.host_interface = pod.capture->host_interface();
     status.probe_exemption = pod.capture->probe_hook() && kubelet_.found;
-  }
-  const std::string membership =
-      base::StrCat(model::MembershipText(workload.membership),
-                   workload.membership_reason->empty() ? "" : ": ",
-                   *workload.membership_reason);
-  if (pod.engine == Engine::kDrains) {
-    status.state = PodState::kDraining;
-    status.reason = membership + "; its open connections end";
-  } else if (pod.engine == Engine::kKills) {
-    status.state =
-        workload.in_mesh() ? PodState::kPending : PodState::kDraining;
-    status.reason = "its former connections are being closed";
-  } else if (!pod.failure.ok()) {
-    status.state = PodState::kFailed;
-    status.reason = Message(pod.failure);
-    if (pod.sealed) status.reason += "; closed until then";
-  } else if (pod.engine == Engine::kServes) {
-    status.state = PodState::kEnrolled;
-    status.reason = pod.capture->Notes();
-  } else if (workload.membership == model::Membership::kConflict) {
-    status.state = PodState::kFailed;
-    status.reason = membership;
-  } else if (!workload.in_mesh()) {
-    status.state = PodState::kSkipped;
-    status.reason = membership;
-  } else if (pod.due) {
-    status.reason = "its turn comes";
-  } else {
-    status.reason = workload.ips.empty() ? "the pod has no address yet"
-                                         : options_.netns_hint;
   }
   return status;
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,14 @@ class NodeEnroller final : public Enroller {
 
   void Apply(model::SnapshotPtr snapshot) override;
   std::vector<PodStatus> status() const override;
+  std::map<std::string, bool> Enrolled() const override;
   KubeletStatus kubelet() const override { return kubelet_; }
   absl::flat_hash_map<std::string, uint64_t> Counters() const override;
+  std::vector<HandedPod> HandOver() override;
+  void GoOn() override;
+  void TakeOver(std::vector<HandedPod> pods) override;
+  void FormerGone() override;
+  base::Status HandedServed() const override;
 
  private:
   // What the snapshot wants of a pod.
@@ -58,6 +65,7 @@ class NodeEnroller final : public Enroller {
         0;  // counts requests to the engine; older answers are void
     bool sealed = false;
     bool adopted = false;  // a former agent had enrolled it
+    bool handed = false;   // by an agent that still lives
     base::Status failure;
     absl::Duration back_off;
     std::unique_ptr<io::Timer> retry;
@@ -82,6 +90,9 @@ class NodeEnroller final : public Enroller {
   void OnEngineDone(const std::string& uid, uint64_t asked);
   bool HasMoved(Pod& pod) const;
 
+  std::optional<HandedPod> TakeHanded(const std::string& uid,
+                                      uint64_t netns_cookie);
+  base::Status WatchProbes();
   void LookAround();  // namespaces that came or went
   void Tick();
   void WatchNamespaces();
@@ -89,6 +100,9 @@ class NodeEnroller final : public Enroller {
   void SetNodeAddresses();
   void OnProbe(const kernel::ProbeEvent& event);
   void ForgetStrangers();
+  void RemoveOtherVersions();
+  static PodState StateOf(const Pod& pod);
+  std::string ReasonOf(const Pod& pod, PodState state) const;
   PodStatus StatusOf(const std::string& uid, const Pod& pod) const;
 
   io::Loop& loop_;
@@ -104,6 +118,11 @@ class NodeEnroller final : public Enroller {
   Pods pods_;
   bool work_posted_ = false;
   std::vector<uint64_t> known_;  // cookies that a former agent left
+  // By netns cookie: handed over, and not taken into service yet.
+  std::map<uint64_t, HandedPod> handed_;
+  bool former_lives_ = false;  // and may drain what it does not serve any more
+  bool others_removed_ = false;
+  bool handing_over_ = false;  // the kernel is another agent's to change
   io::Timer tick_;
   size_t ticks_ = 0;
   // Lives as long as this: callbacks of the engine may come later.

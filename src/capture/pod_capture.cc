@@ -63,8 +63,11 @@ std::string PodCapture::Notes() const {
 }
 
 base::Status PodCapture::Enrol(const model::Workload& workload,
-                               const model::Snapshot& snapshot) {
-  NODEWARD_ASSIGN(Listeners listeners, OpenInbound(workload));
+                               const model::Snapshot& snapshot,
+                               std::optional<HandedPod> handed) {
+  NODEWARD_ASSIGN(Listeners listeners, handed.has_value()
+                                           ? TakeOver(*std::move(handed))
+                                           : OpenInbound(workload));
   NODEWARD_TRY(FillSlots(listeners));
   network_ = std::make_shared<PodNetwork>(netns_, node_.home, node_.hooks,
                                           AddressesOf(workload));
@@ -87,6 +90,26 @@ base::StatusOr<Listeners> PodCapture::OpenInbound(
   // what is listed is the agent's.
   NODEWARD_TRY(earlier_.Collect(*netns_, *node_.home, AddressesOf(workload)));
   return listeners;
+}
+
+// What the other agent has open in the pod by now is no earlier connection: it
+// knows those.
+base::StatusOr<Listeners> PodCapture::TakeOver(HandedPod handed) {
+  NODEWARD_TRY(CheckListeners(handed.listeners, netns_->cookie()));
+  NODEWARD_TRY(AttachLookup());
+  NODEWARD_TRY(InstallSteering(*netns_, *node_.home).status());
+  steered_ = true;
+  former_sysctls_ = std::move(handed.former_sysctls);
+  earlier_.Take(std::move(handed.earlier));
+  return std::move(handed.listeners);
+}
+
+HandedPod PodCapture::HandOver() const {
+  return {.uid = uid_,
+          .netns_cookie = netns_->cookie(),
+          .listeners = {},
+          .earlier = earlier_.connections(),
+          .former_sysctls = former_sysctls_};
 }
 
 base::Status PodCapture::AttachLookup() {

@@ -56,9 +56,14 @@ class PodCapture {
   // Brings the pod into the mesh, inbound first and outbound last; as soon as
   // the inbound hook stands new connections are closed rather than open. On
   // error what the steps have put in place stays: when enrolled() by then, go
-  // on with Update, else try again, Seal or Undo. REQUIRES: !enrolled().
+  // on with Update, else try again, Seal or Undo. `handed`: what the agent that
+  // serves the pod so far hands over; its sockets are taken then. REQUIRES:
+  // !enrolled().
   base::Status Enrol(const model::Workload& workload,
-                     const model::Snapshot& snapshot);
+                     const model::Snapshot& snapshot,
+                     std::optional<HandedPod> handed = std::nullopt);
+  // For another agent; without the listeners. REQUIRES: enrolled().
+  HandedPod HandOver() const;
   // Follows changed addresses, probe ports and policy, and makes up for what
   // failed before. REQUIRES: enrolled().
   base::Status Update(const model::Workload& workload,
@@ -83,6 +88,7 @@ class PodCapture {
 
  private:
   base::StatusOr<Listeners> OpenInbound(const model::Workload& workload);
+  base::StatusOr<Listeners> TakeOver(HandedPod handed);
   base::Status AttachLookup();
   base::Status FillSlots(const Listeners& listeners);
   base::Status EnableConnect(const model::Workload& workload);

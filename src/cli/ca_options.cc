@@ -73,6 +73,19 @@ void AddCallers(CLI::App* command, ca::Options* options) {
                    "Keep root-cert.pem of this ConfigMap at our roots (needs "
                    "--kubernetes)")
       ->type_name("NS/NAME");
+  command->add_flag("--publish-to-namespaces", options->publish_to_namespaces,
+                    "One of that name in every namespace that has opted in, "
+                    "too");
+  command
+      ->add_option("--events-on", options->events_on,
+                   "Write Kubernetes Events of this Deployment, the CA's own "
+                   "(needs --kubernetes)")
+      ->type_name("NS/NAME");
+  command
+      ->add_option("--lease", options->lease,
+                   "Of several CAs one writes Events and publishes roots: who "
+                   "holds this Lease (needs --kubernetes)")
+      ->type_name("NS/NAME");
   command
       ->add_option("--audience", options->audiences,
                    "Audiences of which a caller's token must have one "

@@ -13,6 +13,8 @@
 #include "agent/run.h"
 #include "ca/run.h"
 #include "capture/enroller.h"
+#include "cni/installer.h"
+#include "cni/process.h"
 #include "kube/kubeconfig.h"
 
 namespace nodeward::cli {
@@ -68,7 +70,9 @@ Environment ProcessEnvironment() {
               },
           .ask_agents = AskAgents,
           .follow_agent = FollowAgent,
-          .remove_everything = capture::RemoveEverything};
+          .remove_everything = capture::RemoveEverything,
+          .remove_plugin = cni::RemovePlugin,
+          .run_plugin = cni::RunProcess};
 }
 
 }  // namespace nodeward::cli

@@ -46,6 +46,10 @@ struct Environment {
   std::function<base::StatusOr<std::vector<std::string>>(
       const std::string& bpf_dir)>
       remove_everything;
+  std::function<base::StatusOr<std::vector<std::string>>(
+      const std::string& conf_dir, const std::string& bin_dir)>
+      remove_plugin;
+  std::function<int()> run_plugin;
 };
 
 // This process's own.

@@ -14,9 +14,10 @@
 #include "base/text.h"
 #include "cli/ca_options.h"
 #include "cli/certs.h"
-#include "cli/check.h"
+#include "cli/check_options.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
+#include "cli/in_charge.h"
 #include "cli/policy.h"
 #include "cli/run_agent.h"
 #include "cli/status.h"
@@ -24,6 +25,9 @@
 #include "cli/tap_options.h"
 #include "cli/uninstall.h"
 #include "cli/version.h"
+#include "cni/call.h"
+#include "cni/installer.h"
+#include "cni/process.h"
 
 namespace nodeward::cli {
 namespace {
@@ -56,8 +60,8 @@ struct CommandLine {
                        const std::string& examples);
   void AddAgent();
   void AddCerts();
-  void AddCheck();
   void AddEdges();
+  void AddInCharge();
   void AddPolicy();
   void AddPolicyTest(CLI::App* policy);
   void AddPolicyLint(CLI::App* policy);
@@ -72,9 +76,7 @@ struct CommandLine {
   AgentOptions agent;
   CertsOptions certs;
   ShowCertificateOptions show_certificate;
-  CheckOptions check;
-  ClusterOptions check_cluster;
-  std::string check_wait = "0s";
+  CheckFlags check;
   CaOptions ca;
   EdgesOptions edges;
   PolicyTestOptions policy_test;
@@ -100,16 +102,25 @@ CommandLine::CommandLine(const Environment& environment)
   AddRunDir(&app, &run_dir);
   AddAgent();
   AddCerts();
-  AddCheck();
+  AddCheckOptions(AddCommand("check",
+                             "Check this node, or all of a cluster: kernel, "
+                             "capture, agent, certificates",
+                             ""),
+                  &run_dir, &check);
   AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
                &ca);
   AddEdges();
+  AddInCharge();
   AddPolicy();
   AddStatus();
   AddTapOptions(
       AddCommand("tap", "Show requests and answers of this node's pods", ""),
       &run_dir, &tap);
   AddUninstall();
+  AddCommand("cni", "Answer a container runtime: CNI plugin of this node",
+             "echo '{\"cniVersion\": \"1.0.0\"}' | CNI_COMMAND=VERSION "
+             "nodeward cni\n\n"
+             "The agent installs it by itself (cni.confDir), as nodeward-cni.");
   AddCommand("version", "Print the version", "nodeward version");
   AddCompletion();
   app.footer("nodeward COMMAND --help tells more about each.");
@@ -140,6 +151,13 @@ void CommandLine::AddAgent() {
   for (const agent::Setting& setting : agent::Settings()) {
     const std::string key(setting.key);
     // Shown by SettingsHelp instead.
+    if (setting.type == agent::SettingType::kSwitch) {
+      command
+          ->add_flag_callback(agent::FlagOf(key),
+                              [this, key] { agent.flags[key] = "true"; })
+          ->group("");
+      continue;
+    }
     command
         ->add_option_function<std::string>(
             agent::FlagOf(key),
@@ -154,7 +172,8 @@ void CommandLine::AddAgent() {
       "\nExamples:\n"
       "  nodeward agent --config /etc/nodeward/config.yaml\n"
       "  nodeward agent --config node-a.yaml --node node-a --log-level debug\n"
-      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n\n"
+      "  nodeward agent --mesh-cidrs 10.244.0.0/16,10.96.0.0/12\n"
+      "  nodeward agent --config /etc/nodeward/config.yaml --takeover\n\n"
       "A file:\n"
       "  node: node-a\n"
       "  source: {manifests: /etc/nodeward/manifests}\n"
@@ -183,43 +202,6 @@ void CommandLine::AddCerts() {
       ->type_name("");
 }
 
-void CommandLine::AddCheck() {
-  CLI::App* const command = AddCommand(
-      "check",
-      "Check this node, or all of a cluster: kernel, capture, agent, "
-      "certificates",
-      "nodeward check\n"
-      "nodeward check --wait 1m\n"
-      "nodeward check -o short\n"
-      "nodeward check --kubeconfig ~/.kube/config\n"
-      "nodeward check --context production -n nodeward-system -o json\n\n"
-      "With --kubeconfig or --context the agents of a cluster are asked, by\n"
-      "pods/exec in their pods: whoever may do that needs nothing else.\n"
-      "√ is good, ‼ a warning, × an error. The exit status is 1 when there is\n"
-      "an error, or an agent that cannot be asked.");
-  AddRunDir(command, &run_dir);
-  command->add_option("-o,--output", check.output, "How to print it")
-      ->check(CLI::IsMember({"table", "short", "json"}))
-      ->type_name("FORMAT");
-  command
-      ->add_option("--wait", check_wait,
-                   "How long to try again while there is an error")
-      ->type_name("DURATION");
-  command
-      ->add_option("--kubeconfig", check_cluster.kubeconfig,
-                   "Check the cluster of this file ($KUBECONFIG, or "
-                   "~/.kube/config)")
-      ->type_name("FILE");
-  command
-      ->add_option("--context", check_cluster.context,
-                   "Check the cluster of this context of the kubeconfig")
-      ->type_name("NAME");
-  command
-      ->add_option("-n,--namespace", check_cluster.name_space,
-                   "Where the cluster's agents are (nodeward-system)")
-      ->type_name("NS");
-}
-
 void CommandLine::AddEdges() {
   CLI::App* const command = AddCommand(
       "edges", "Show who speaks to whom here, and whether it is secured",
@@ -237,6 +219,16 @@ void CommandLine::AddEdges() {
   command->add_option("-o,--output", edges.output, "How to print it")
       ->check(CLI::IsMember({"table", "wide", "json"}))
       ->type_name("FORMAT");
+}
+
+void CommandLine::AddInCharge() {
+  AddRunDir(
+      AddCommand("in-charge",
+                 "Is the agent of this container the one that serves the node?",
+                 "nodeward in-charge\n\n"
+                 "For a startup probe: the exit status is 0 once the agent of\n"
+                 "the container it runs in serves, and 1 while another does."),
+      &run_dir);
 }
 
 void CommandLine::AddPolicy() {
@@ -384,15 +376,27 @@ void CommandLine::AddStatus() {
 
 void CommandLine::AddUninstall() {
   CLI::App* const command = AddCommand(
-      "uninstall", "Take every hook, pin, rule and sysctl off this node",
+      "uninstall",
+      "Take every hook, pin, rule and sysctl and the CNI plugin off this node",
       "nodeward uninstall --node\n"
       "nodeward uninstall --node --bpf-dir /sys/fs/bpf/other");
   uninstall.bpf_dir = agent::FindSetting("bpfDir")->fallback;
+  uninstall.conf_dir = cni::kDefaultConfigurationDir;
+  uninstall.bin_dir = cni::kDefaultProgramDir;
   AddRunDir(command, &run_dir);
   command->add_flag("--node", uninstall.node, "Everything on this node");
   command
       ->add_option("--bpf-dir", uninstall.bpf_dir,
                    "Where the agent pinned its BPF programs")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--cni-conf-dir", uninstall.conf_dir,
+                   "The agent's cni.confDir")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--cni-bin-dir", uninstall.bin_dir, "The agent's cni.binDir")
       ->type_name("DIR")
       ->capture_default_str();
 }
@@ -458,19 +462,8 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     return Certs(environment, line.certs);
   }
   if (command == "check") {
-    if (!absl::ParseDuration(line.check_wait, &line.check.wait)) {
-      return absl::InvalidArgumentError(StrCat(
-          "--wait ", line.check_wait, ": use a duration such as 30s or 5m"));
-    }
-    line.check.run_dir = line.run_dir;
-    const CLI::App& check = *line.app.get_subcommand("check");
-    if (check.count("--kubeconfig") > 0 || check.count("--context") > 0) {
-      line.check.cluster = line.check_cluster;
-    } else if (check.count("--namespace") > 0) {
-      return absl::InvalidArgumentError(
-          "--namespace is a cluster's: name it with --kubeconfig or --context");
-    }
-    return RunCheck(environment, line.check);
+    return DispatchCheck(environment, *line.app.get_subcommand("check"),
+                         line.run_dir, line.check);
   }
   if (command == "ca") {
     return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);
@@ -479,6 +472,7 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     line.edges.run_dir = line.run_dir;
     return Edges(environment, line.edges);
   }
+  if (command == "in-charge") return InCharge(environment, line.run_dir);
   if (command == "policy test") {
     line.policy_test.run_dir = line.run_dir;
     return PolicyTest(environment, line.policy_test);
@@ -567,6 +561,11 @@ int Run(Environment& environment, const std::vector<std::string>& arguments) {
 }
 
 int Main(int argc, char** argv) {
+  // As a CNI plugin it goes by the name of its file.
+  const std::string_view name = argc > 0 ? argv[0] : "";
+  if (name.substr(name.rfind('/') + 1) == cni::kPluginName) {
+    return cni::RunProcess();
+  }
   Environment environment = ProcessEnvironment();
   return Run(environment,
              std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

@@ -12,8 +12,10 @@ namespace nodeward::cli {
 base::StatusOr<int> Uninstall(Environment& environment,
                               const UninstallOptions& options) {
   if (!options.node) {
-    environment.err << "nodeward uninstall: say what is to be removed: --node "
-                       "takes every hook, pin, rule and sysctl off this node\n";
+    environment.err
+        << "nodeward uninstall: say what is to be removed: --node "
+           "takes every hook, pin, rule and sysctl and the CNI plugin "
+           "off this node\n";
     return kUsage;
   }
   const auto agent =
@@ -24,8 +26,12 @@ base::StatusOr<int> Uninstall(Environment& environment,
         agent.ok() ? "" : " (", agent.ok() ? "" : agent.status().message(),
         agent.ok() ? "" : ")"));
   }
-  NODEWARD_ASSIGN(const std::vector<std::string> removed,
+  // The plugin first: as long as it is called, pods wait for an agent.
+  NODEWARD_ASSIGN(std::vector<std::string> removed,
+                  environment.remove_plugin(options.conf_dir, options.bin_dir));
+  NODEWARD_ASSIGN(const std::vector<std::string> hooks,
                   environment.remove_everything(options.bpf_dir));
+  removed.insert(removed.end(), hooks.begin(), hooks.end());
   for (const std::string& line : removed) {
     environment.out << Printable(line) << "\n";
   }

@@ -9,12 +9,14 @@
 namespace nodeward::cli {
 
 // nodeward uninstall: takes everything of nodeward off this node's kernel and
-// tells what it was. Refuses while an agent runs, which would go on without its
-// hooks.
+// its CNI folders, and tells what it was. Refuses while an agent runs, which
+// would go on without its hooks.
 struct UninstallOptions {
   std::string run_dir;
   bool node = false;
   std::string bpf_dir;
+  std::string conf_dir;  // of the CNI plugin
+  std::string bin_dir;
 };
 base::StatusOr<int> Uninstall(Environment& environment,
                               const UninstallOptions& options);

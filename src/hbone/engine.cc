@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hbone/engine.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "hbone/mesh_view.h"
 #include "hbone/pod.h"
 #include "hbone/worker.h"
@@ -58,6 +61,8 @@ class EngineImpl final : public Engine {
   }
   void CredentialsChanged() override;
   void AddPod(LocalPod pod) override;
+  PodListeners DuplicateListeners(const std::string& uid) override;
+  void StopListening() override;
   void DrainPod(const std::string& uid, std::function<void()> drained) override;
   void KillPod(const std::string& uid, std::function<void()> removed) override;
   void Drain(absl::Duration deadline, std::function<void()> drained) override;
@@ -69,6 +74,8 @@ class EngineImpl final : public Engine {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const pki::ClientMaterials> materials_;
   std::shared_ptr<const MeshView> mesh_;  // SetSnapshot's latest
+  // By pod; the workers own them and let go of them.
+  absl::flat_hash_map<std::string, std::weak_ptr<PodListeners>> listeners_;
 };
 
 EngineImpl::~EngineImpl() {
@@ -117,6 +124,8 @@ void EngineImpl::AddPod(LocalPod pod) {
   shared->uid = std::move(pod.uid);
   shared->network = std::move(pod.network);
   auto listeners = std::make_shared<PodListeners>(std::move(pod.listeners));
+  absl::erase_if(listeners_, [](const auto& e) { return e.second.expired(); });
+  listeners_[shared->uid] = listeners;
   // First all know the pod, then all listen: one may give another a connection
   // as soon as it listens.
   for (const auto& worker : workers_) {
@@ -126,6 +135,27 @@ void EngineImpl::AddPod(LocalPod pod) {
   }
   for (const auto& worker : workers_) {
     worker->Post([w = worker.get(), shared] { w->Listen(shared.get()); });
+  }
+}
+
+PodListeners EngineImpl::DuplicateListeners(const std::string& uid) {
+  PodListeners twice;
+  const auto found = listeners_.find(uid);
+  const auto once = found == listeners_.end() ? nullptr : found->second.lock();
+  if (once == nullptr) return twice;
+  for (const auto& [from, to] : {std::pair(&once->outbound4, &twice.outbound4),
+                                 std::pair(&once->outbound6, &twice.outbound6),
+                                 std::pair(&once->inbound4, &twice.inbound4),
+                                 std::pair(&once->inbound6, &twice.inbound6),
+                                 std::pair(&once->hbone, &twice.hbone)}) {
+    if (from->valid()) to->Reset(fcntl(from->get(), F_DUPFD_CLOEXEC, 0));
+  }
+  return twice;
+}
+
+void EngineImpl::StopListening() {
+  for (const auto& worker : workers_) {
+    worker->Post([w = worker.get()] { w->StopListening(); });
   }
 }
 

@@ -96,6 +96,12 @@ class Engine {
   virtual void CredentialsChanged() = 0;
 
   virtual void AddPod(LocalPod pod) = 0;
+  // The listening sockets that the pod is served on, once more, for another
+  // agent to serve it on, too. None: the pod is not served.
+  virtual PodListeners DuplicateListeners(const std::string& uid) = 0;
+  // Accepts nothing any more, of any pod; connections go on, and tunnels take
+  // streams. A listener that another agent has goes on listening.
+  virtual void StopListening() = 0;
   // Closes the listeners; connections go on. `drained` is called (any thread)
   // when the last one has ended.
   virtual void DrainPod(const std::string& uid,

@@ -102,6 +102,10 @@ void Worker::Listen(const SharedPod* shared) {
   }
 }
 
+void Worker::StopListening() {
+  ForEachPod([](Pod& pod) { pod.StopListening(); });
+}
+
 void Worker::DrainPod(const std::string& uid, std::function<void()> drained) {
   DrainWhere([&](const Pod& pod) { return pod.uid() == uid; },
              std::move(drained));

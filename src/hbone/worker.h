@@ -49,6 +49,7 @@ class Worker {
   void AddPod(std::shared_ptr<SharedPod> shared,
               std::shared_ptr<PodListeners> listeners);
   void Listen(const SharedPod* shared);
+  void StopListening();
   void DrainPod(const std::string& uid, std::function<void()> drained);
   void KillPod(const std::string& uid);
   // Everything stops accepting; `drained` when all pods are empty.

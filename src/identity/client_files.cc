@@ -99,6 +99,11 @@ std::string Title(const FileSet& set) {
   return base::StrCat(set.kind, " ", set.name_space, "/", set.name);
 }
 
+const FileSet* FindSet(const Snapshot& snapshot, const model::FileSetKey& key) {
+  const auto found = snapshot.file_sets.find(key);
+  return found == snapshot.file_sets.end() ? nullptr : found->second.get();
+}
+
 // The first of `keys` that is there.
 std::optional<Text> FindKey(const FileSet* set,
                             std::initializer_list<const char*> keys) {
@@ -111,9 +116,8 @@ std::optional<Text> FindKey(const FileSet* set,
   return std::nullopt;
 }
 
-base::StatusOr<Input> ReadCredential(const Snapshot& snapshot,
-                                     const Workload& client,
-                                     const ClientTls& tls) {
+// Kind and name.
+std::pair<std::string, std::string> SplitCredential(const ClientTls& tls) {
   std::string name = tls.credential_name;
   std::string kind = "Secret";
   for (const auto& [scheme, means] :
@@ -123,17 +127,21 @@ base::StatusOr<Input> ReadCredential(const Snapshot& snapshot,
     name.erase(0, scheme.size());
     kind = means;
   }
+  return {kind, name};
+}
+
+base::StatusOr<Input> ReadCredential(const Snapshot& snapshot,
+                                     const Workload& client,
+                                     const ClientTls& tls) {
+  const auto [kind, name] = SplitCredential(tls);
   if (name.find('/') != std::string::npos) {
     return absl::InvalidArgumentError(
         base::StrCat("credentialName ", tls.credential_name,
                      ": only what lies in the pod's own namespace is read"));
   }
-  const auto find = [&](const std::string& set) -> const FileSet* {
-    const auto found = snapshot.file_sets.find({kind, client.name_space, set});
-    return found == snapshot.file_sets.end() ? nullptr : found->second.get();
-  };
-  const FileSet* const set = find(name);
-  const FileSet* const roots = find(name + "-cacert");
+  const FileSet* const set = FindSet(snapshot, {kind, client.name_space, name});
+  const FileSet* const roots =
+      FindSet(snapshot, {kind, client.name_space, name + "-cacert"});
   const std::string title =
       base::StrCat(kind, " ", client.name_space, "/", name);
   if (set == nullptr && roots == nullptr) {
@@ -162,6 +170,42 @@ base::StatusOr<Input> ReadCredential(const Snapshot& snapshot,
     input.texts.revocations = FindKey(roots, {"crl", "ca.crl"});
   }
   return input;
+}
+
+// ---- where it is looked for ----
+
+void WantVolumes(const Workload& client, const ClientTls& tls,
+                 std::set<model::FileSetKey>* wanted) {
+  std::vector<const std::string*> paths = {&tls.ca_certificates, &tls.ca_crl};
+  if (tls.mode == ClientTls::Mode::kMutual) {
+    paths.push_back(&tls.client_certificate);
+    paths.push_back(&tls.private_key);
+  }
+  for (const std::string* path : paths) {
+    const model::ProxyMount* deepest = nullptr;
+    for (const model::ProxyMount& mount : client.proxy_mounts) {
+      if (path->starts_with(mount.path + "/") &&
+          (deepest == nullptr || mount.path.size() > deepest->path.size())) {
+        deepest = &mount;
+      }
+    }
+    if (deepest != nullptr && deepest->flaw.empty()) {
+      wanted->insert({deepest->kind, client.name_space, deepest->source});
+    }
+  }
+}
+
+void WantCredential(const Snapshot& snapshot, const Workload& client,
+                    const ClientTls& tls, std::set<model::FileSetKey>* wanted) {
+  const auto [kind, name] = SplitCredential(tls);
+  if (name.find('/') != std::string::npos) return;
+  wanted->insert({kind, client.name_space, name});
+  // Roots by themselves: only where the other has none.
+  const FileSet* const set = FindSet(snapshot, {kind, client.name_space, name});
+  const bool apart = set == nullptr
+                         ? tls.mode != ClientTls::Mode::kMutual
+                         : !FindKey(set, {"cacert", "ca.crt"}).has_value();
+  if (apart) wanted->insert({kind, client.name_space, name + "-cacert"});
 }
 
 // ---- rules ----
@@ -209,6 +253,11 @@ const ClientFiles::Kept& ClientFiles::Load(const Snapshot& snapshot,
   if (!fresh) return kept;
   const auto last = loaded_.find(key);
   if (last != loaded_.end()) kept = last->second;
+  if (tls.credential_name.empty()) {
+    WantVolumes(client, tls, &wanted_);
+  } else {
+    WantCredential(snapshot, client, tls, &wanted_);
+  }
   const auto input = tls.credential_name.empty()
                          ? ReadVolumes(snapshot, client, tls)
                          : ReadCredential(snapshot, client, tls);
@@ -242,6 +291,7 @@ std::shared_ptr<const pki::ClientMaterials> ClientFiles::Read(
   auto materials = std::make_shared<pki::ClientMaterials>();
   Loaded loaded;
   Told told;
+  wanted_.clear();
   for (const auto& rule : snapshot.destination_rules) {
     const auto parts = Originating(*rule);
     if (parts.empty()) continue;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ class ClientFiles {
   // What an operator should know of the last Read: a line for each rule and
   // reason, not for each pod.
   const std::vector<model::Problem>& problems() const { return problems_; }
+  // The ConfigMaps and Secrets that the last Read looked for, there or not.
+  const std::set<model::FileSetKey>& wanted() const { return wanted_; }
 
  private:
   struct Kept {
@@ -50,6 +53,7 @@ class ClientFiles {
 
   Loaded loaded_;
   std::vector<model::Problem> problems_;
+  std::set<model::FileSetKey> wanted_;
 };
 
 }  // namespace nodeward::identity

@@ -95,6 +95,7 @@ class Renewer::State : public std::enable_shared_from_this<State> {
   void SetWanted(std::set<model::Identity> wanted);
   void TrustChanged();
   std::vector<CertificateStatus> status() const;
+  bool complete() const;
   std::string IssuerDescription() const { return issuer_->Description(); }
 
  private:
@@ -338,6 +339,12 @@ std::vector<CertificateStatus> Renewer::State::status() const {
   return all;
 }
 
+bool Renewer::State::complete() const {
+  return std::all_of(entries_.begin(), entries_.end(), [](const auto& each) {
+    return each.second.current != nullptr;
+  });
+}
+
 std::string_view CertificateStateText(CertificateState state) {
   switch (state) {
     case CertificateState::kPending:
@@ -369,6 +376,8 @@ void Renewer::TrustChanged() { state_->TrustChanged(); }
 std::vector<CertificateStatus> Renewer::status() const {
   return state_->status();
 }
+
+bool Renewer::complete() const { return state_->complete(); }
 
 std::string Renewer::IssuerDescription() const {
   return state_->IssuerDescription();

@@ -64,6 +64,8 @@ class Renewer {
   // at once, and serves on meanwhile; what was refused is tried again.
   void TrustChanged();
   std::vector<CertificateStatus> status() const;
+  // Every wanted identity has a certificate that is valid now.
+  bool complete() const;
   std::string IssuerDescription() const;
 
  private:

@@ -102,6 +102,10 @@ class KernelHooks final : public Hooks {
   absl::flat_hash_map<std::string, uint64_t> Counters() const override {
     return counters_->Read();
   }
+  base::Status Reread() override {
+    NODEWARD_ASSIGN(destinations_, Destinations::Open(maps_));
+    return base::OkStatus();
+  }
   int probe_events_fd() const override { return probes_->events_fd(); }
   void DrainProbeEvents(
       const std::function<void(const ProbeEvent&)>& handle) override {

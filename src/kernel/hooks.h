@@ -72,7 +72,7 @@ class Hooks {
   // pinned link) with an empty slot: inbound is closed from here on.
   virtual base::Status AttachLookup(uint64_t cookie, int netns_fd) = 0;
   // Puts a listener into a slot: what is captured goes there. Replaces a former
-  // one atomically.
+  // one atomically; fine when that very socket is there.
   virtual base::Status SetListener(uint64_t cookie, Slot slot,
                                    int listener_fd) = 0;
   virtual base::Status DetachLookup(uint64_t cookie) = 0;
@@ -108,6 +108,8 @@ class Hooks {
   virtual base::Status SetNodeAddresses(
       const std::vector<base::IpAddress>& addresses) = 0;
   virtual absl::flat_hash_map<std::string, uint64_t> Counters() const = 0;
+  // Another agent may have written destinations: reads what there is now.
+  virtual base::Status Reread() { return base::OkStatus(); }
 
   // Readable while exempted connections wait to be drained, for epoll; owned by
   // this. One event a connection, however often its SYN is sent; what overflows
@@ -132,5 +134,10 @@ class Hooks {
 // Fine when there is nothing. REQUIRES: on a node without tcx, the thread is in
 // the node's network namespace.
 base::StatusOr<std::vector<std::string>> RemovePins(const std::string& bpf_dir);
+
+// The same for what agents of other ABI versions left, and of this one nothing:
+// for when this one's hooks stand. Until then both are attached, which closes.
+base::StatusOr<std::vector<std::string>> RemoveOtherVersions(
+    const std::string& bpf_dir);
 
 }  // namespace nodeward::kernel

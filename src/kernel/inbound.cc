@@ -147,6 +147,15 @@ base::Status Inbound::SetListener(uint64_t cookie, Slot slot, int listener_fd) {
     return absl::FailedPreconditionError(base::StrCat(
         "set the listener of netns ", cookie, ": lookup is not attached"));
   const uint32_t key = KeyOf(slot);
+  // One that stands there already, put there by the agent that handed it over,
+  // is left: that a socket may take its own place is not relied on.
+  uint64_t there = 0, cookie_of_it = 0;
+  socklen_t length = sizeof(cookie_of_it);
+  if (bpf_map_lookup_elem(found->second.get(), &key, &there) == 0 &&
+      getsockopt(listener_fd, SOL_SOCKET, SO_COOKIE, &cookie_of_it, &length) ==
+          0 &&
+      there == cookie_of_it)
+    return base::OkStatus();
   uint64_t value = listener_fd;
   if (bpf_map_update_elem(found->second.get(), &key, &value, BPF_ANY) == 0)
     return base::OkStatus();

@@ -10,6 +10,7 @@
 #include "kernel/link.h"
 #include "kernel/pin.h"
 #include "kernel/veth.h"
+#include "nodeward/abi/capture.h"
 
 namespace nodeward::kernel {
 namespace {
@@ -54,21 +55,37 @@ base::Status RemoveTree(const std::string& path,
   return RemovePin(path);
 }
 
-}  // namespace
-
-base::StatusOr<std::vector<std::string>> RemovePins(
-    const std::string& bpf_dir) {
-  std::vector<std::string> removed;
+// Every version but `spared`.
+base::Status RemoveVersions(const std::string& bpf_dir, std::string_view spared,
+                            std::vector<std::string>& removed) {
   // A folder elsewhere holds no pins, hence nothing of ours.
-  if (!IsOnBpfFileSystem(bpf_dir)) return removed;
+  if (!IsOnBpfFileSystem(bpf_dir)) return base::OkStatus();
   std::vector<std::string> ours;
   for (const std::string& name : ListDirectory(bpf_dir))
-    if (IsVersion(name)) ours.push_back(base::StrCat(bpf_dir, "/", name));
+    if (IsVersion(name) && name != spared)
+      ours.push_back(base::StrCat(bpf_dir, "/", name));
   // Outbound first, as when one pod leaves.
   for (const std::string& version : ours)
     NODEWARD_TRY(RemoveTree(base::StrCat(version, "/links"), removed));
   for (const std::string& version : ours)
     NODEWARD_TRY(RemoveTree(version, removed));
+  return base::OkStatus();
+}
+
+}  // namespace
+
+base::StatusOr<std::vector<std::string>> RemoveOtherVersions(
+    const std::string& bpf_dir) {
+  std::vector<std::string> removed;
+  NODEWARD_TRY(RemoveVersions(bpf_dir, base::StrCat("v", NODEWARD_ABI_VERSION),
+                              removed));
+  return removed;
+}
+
+base::StatusOr<std::vector<std::string>> RemovePins(
+    const std::string& bpf_dir) {
+  std::vector<std::string> removed;
+  NODEWARD_TRY(RemoveVersions(bpf_dir, "", removed));
   // Not ours to remove when it is the mount's root or others use it.
   if (rmdir(bpf_dir.c_str()) == 0)
     removed.push_back(base::StrCat("removed ", bpf_dir));

@@ -47,6 +47,12 @@ std::string VersionOf(const std::string& path) {
   return std::string(whole.substr(start, whole.rfind('/') - start));
 }
 
+// In the catalog; no sink's prefix is in upper case.
+std::string FileOf(const model::FileSetKey& key) {
+  const auto& [kind, name_space, name] = key;
+  return base::StrCat(kind == "Secret" ? "S" : "C", name_space, "/", name);
+}
+
 Resource Core(const char* kind, const char* path) {
   return {.kind = kind, .paths = {path}};
 }
@@ -185,6 +191,22 @@ void Mirror::Retain(const Sink& sink,
     if (sink.part() == Part::kOwnPods) ForgetOwnPod(file);
     return false;
   });
+  changed_ = true;
+}
+
+void Mirror::PutFiles(const model::FileSetKey& key, base::Json object) {
+  object["kind"] = std::get<0>(key);
+  object["apiVersion"] = "v1";
+  const std::string file = FileOf(key);
+  catalog_.Put(file,
+               ReadApiObject(std::move(object), catalog_.Find(file), context_));
+  changed_ = true;
+}
+
+void Mirror::RemoveFiles(const model::FileSetKey& key) {
+  const std::string file = FileOf(key);
+  if (catalog_.Find(file) == nullptr) return;
+  catalog_.Remove(file);
   changed_ = true;
 }
 

@@ -55,6 +55,10 @@ class Mirror {
   };
   std::vector<Followed> Wanted();
 
+  // A ConfigMap or a Secret, which are told of one by one.
+  void PutFiles(const model::FileSetKey& key, base::Json object);
+  void RemoveFiles(const model::FileSetKey& key);
+
   void SetSandboxes(const cri::Sandboxes& sandboxes);
   // By UID.
   const std::map<std::string, OwnPod>& own_pods() const { return own_; }

@@ -9,9 +9,13 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "kube/account_token.h"
 #include "kube/daemonset.h"
+#include "kube/file_watches.h"
 #include "kube/marks.h"
 #include "kube/mirror.h"
+#include "kube/namespaces.h"
+#include "kube/node_taint.h"
 #include "kube/resource_watch.h"
 
 namespace nodeward::kube {
@@ -30,14 +34,24 @@ class Kubernetes final : public Source {
   Kubernetes(io::Loop& loop, Options options,
              std::unique_ptr<HttpClient> client,
              std::unique_ptr<cri::SandboxSource> sandboxes)
-      : client_(std::move(client)),
+      : loop_(loop),
+        client_(std::move(client)),
         mirror_(std::move(options.reading), options.node),
         sandboxes_(std::move(sandboxes)),
         marks_(client_.get(), [this] { return Random(); }),
         daemonset_(loop, client_.get(), options.daemonset),
+        taint_(loop, client_.get(), options.node, options.taint,
+               [this] { return Random(); }),
+        files_(
+            loop, client_.get(), &mirror_, [this] { return Random(); },
+            [this] { OnChange(); }),
         settle_(loop, [this] { Tell(); }),
         tick_(loop, [this] { Tick(); }) {
     for (auto& [resource, sink] : mirror_.Wanted()) {
+      if (resource.kind == "Namespace") {
+        namespaces_ = std::make_unique<kube::Namespaces>(sink);
+        sink = namespaces_.get();
+      }
       watches_.push_back(std::make_unique<ResourceWatch>(
           loop, client_.get(), std::move(resource), sink,
           [this] { return Random(); }, [this] { OnChange(); }));
@@ -52,6 +66,7 @@ class Kubernetes final : public Source {
     });
     for (const auto& watch : watches_) watch->Start();
     daemonset_.Watch([this] { return Random(); });
+    taint_.Watch();
     tick_.Set(kMarkInterval);
     return base::OkStatus();
   }
@@ -61,6 +76,10 @@ class Kubernetes final : public Source {
     enrolled_ = pods;
     marks_.Update(mirror_.own_pods(), enrolled_);
   }
+  void WantFiles(const std::set<model::FileSetKey>& wanted) override {
+    files_.Want(wanted);
+  }
+  void SetReady(bool ready) override { taint_.SetReady(ready); }
   void IsUninstalled(std::function<void(bool)> done) override {
     daemonset_.IsDeleted(std::move(done));
   }
@@ -68,6 +87,19 @@ class Kubernetes final : public Source {
     removed_ = std::move(done);
     remove_until_ = absl::Now() + kMarkPatience;
     Tick();
+  }
+  void LookUp(const std::string& name_space, const std::string& pod,
+              std::function<void(PodObjects)> done) override {
+    LookUpPod(client_.get(), name_space, pod, std::move(done));
+  }
+  std::map<std::string, bool> Namespaces() const override {
+    return namespaces_->opted_in();
+  }
+  void KeepToken(const std::string& account,
+                 std::function<void(const std::string&)> renewed) override {
+    token_ = std::make_unique<AccountToken>(
+        loop_, client_.get(), account, [this] { return Random(); },
+        std::move(renewed));
   }
 
  private:
@@ -85,11 +117,16 @@ class Kubernetes final : public Source {
   void LogProblems();
 
   std::mt19937_64 random_{std::random_device()()};
+  io::Loop& loop_;
   std::unique_ptr<HttpClient> client_;
   Mirror mirror_;
+  std::unique_ptr<kube::Namespaces> namespaces_;
   std::unique_ptr<cri::SandboxSource> sandboxes_;
   Marks marks_;
   DaemonSet daemonset_;
+  std::unique_ptr<AccountToken> token_;
+  NodeTaint taint_;
+  FileWatches files_;
   std::vector<std::unique_ptr<ResourceWatch>> watches_;
   std::function<void(model::SnapshotPtr)> changed_;
   bool synced_ = false;
@@ -121,7 +158,10 @@ std::vector<model::Problem> Kubernetes::problems() const {
                        " has been told yet"));
     }
   }
+  for (const std::string& problem : files_.problems()) add(problem);
   add(marks_.problem());
+  if (token_ != nullptr) add(token_->problem());
+  add(taint_.problem());
   if (!sandboxes_->problem().empty()) {
     all.push_back({"", 0, "", sandboxes_->problem(), false, false});
   }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -31,10 +32,19 @@ base::StatusOr<File> ReadFile(const std::string& path) {
     return absl::FailedPreconditionError(
         base::StrCat("read ", path, ": not a regular file"));
   }
-  // Whole at once: a string that grows would leave copies of a key behind.
-  std::string text(kMaxFile + 1, '\0');
+  // One byte more than there should be, so that the end is seen without a
+  // string that grows: it would leave copies of a key behind.
+  std::string text(std::min(static_cast<size_t>(info.st_size), kMaxFile) + 1,
+                   '\0');
   size_t size = 0;
-  while (size < text.size()) {
+  for (;;) {
+    if (size == text.size()) {
+      if (size > kMaxFile) break;
+      std::string larger(std::min(2 * size, kMaxFile + 1), '\0');
+      text.copy(larger.data(), size);
+      Wipe(&text);
+      text = std::move(larger);
+    }
     const ssize_t n = read(fd.get(), text.data() + size, text.size() - size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/control.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -415,6 +416,47 @@ TEST_F(ControlStreamTest, WhoStopsAndDoesNotReadIsCutOff) {
   while (alive_ == 0) std::this_thread::yield();
   shutdown(asleep.get(), SHUT_WR);
   AwaitNone();
+}
+
+TEST_F(ControlTest, AConnectionIsGivenAwayWhole) {
+  StartServer();
+  loop_->Post([this] {
+    server_->HandleConnection("mine", [](base::Fd fd, const Json& args) {
+      const std::string text = "got " + args.dump();
+      EXPECT_EQ(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(text.size()));
+    });
+  });
+  // Commands come in turn: what was posted before has been done.
+  EXPECT_TRUE(Ask("echo", Json::object()).ok());
+  const base::Fd fd = Connect();
+  Send(fd.get(), "{\"command\":\"mine\",\"args\":[7]}\n");
+  EXPECT_EQ(ReadAll(fd.get()), "got [7]");
+  EXPECT_TRUE(Ask("echo", Json::object()).ok());
+  EXPECT_THAT(Error("other"), HasSubstr("unknown command"));
+}
+
+TEST_F(ControlTest, TheSocketIsHandedOver) {
+  StartServer();
+  base::Fd twice(fcntl(server_->listener(), F_DUPFD_CLOEXEC, 0));
+  server_->LeaveSocket();
+  StopServer();
+  const base::Fd waiting = Connect();
+  ASSERT_TRUE(waiting.valid());
+  auto loop = io::Loop::Create();
+  ASSERT_TRUE(loop.ok());
+  auto next = ControlServer::Adopt(**loop, socket_path(), std::move(twice));
+  ASSERT_TRUE(next.ok()) << next.status();
+  (*next)->Handle("who", [](const Json&) -> base::StatusOr<Json> {
+    return Json("the next");
+  });
+  std::thread thread([&] { (*loop)->Run(); });
+  Send(waiting.get(), "{\"command\":\"who\"}\n");
+  EXPECT_THAT(ReadAll(waiting.get()), HasSubstr("the next"));
+  (*loop)->Stop();
+  thread.join();
+  next->reset();
+  EXPECT_NE(access(socket_path().c_str(), F_OK), 0);
 }
 
 }  // namespace

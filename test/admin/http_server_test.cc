@@ -2,6 +2,7 @@
 #include "admin/http_server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -224,6 +225,19 @@ TEST_F(HttpServerTest, APortOfAnotherAgentIsNotShared) {
       bind(next.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)),
       0);
   EXPECT_EQ(listen(next.get(), 1), 0);
+}
+
+TEST_F(HttpServerTest, ASocketIsHandedOver) {
+  HttpServer::Options options;
+  options.address = *base::IpAddress::Parse("127.0.0.1");
+  auto first = *HttpServer::Start(options, {});
+  options.port = first->port();
+  base::Fd twice(fcntl(first->listener(), F_DUPFD_CLOEXEC, 0));
+  auto next = HttpServer::Adopt(std::move(twice), options, {});
+  ASSERT_TRUE(next.ok()) << next.status();
+  first.reset();
+  EXPECT_EQ((*next)->port(), options.port);
+  EXPECT_FALSE(HttpServer::Start(options, {}).ok());
 }
 
 TEST_F(HttpServerTest, AnAddressThatIsNotOursIsNamed) {

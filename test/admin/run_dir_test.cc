@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/run_dir.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "admin/temp_dir_fixture.h"
@@ -120,6 +122,29 @@ TEST(RunDirTest, AFileInTheWayIsNamed) {
               HasSubstr(file));
   EXPECT_THAT(std::string(RunDir::Open(file + "/below/it").status().message()),
               HasSubstr(file));
+}
+
+TEST(RunDirTest, ALockIsHandedOverWithoutAGap) {
+  const TempDir temp;
+  std::optional<RunDir> first = *RunDir::Open(temp.path());
+  base::Fd lock(fcntl(first->lock(), F_DUPFD_CLOEXEC, 0));
+  std::ofstream(temp.path() + "/lock") << "1\n";
+  const auto next = RunDir::Adopt(temp.path(), std::move(lock));
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->path(), temp.path());
+  first.reset();
+  EXPECT_THAT(std::string(RunDir::Open(temp.path()).status().message()),
+              HasSubstr("process ID " + std::to_string(getpid())));
+}
+
+TEST(RunDirTest, AnotherDirectorysLockIsNotTaken) {
+  const TempDir temp, other;
+  const auto theirs = RunDir::Open(other.path());
+  ASSERT_TRUE(theirs.ok() && RunDir::Open(temp.path()).ok());
+  EXPECT_FALSE(RunDir::Adopt(temp.path(), base::Fd(fcntl(theirs->lock(),
+                                                         F_DUPFD_CLOEXEC, 0)))
+                   .ok());
+  EXPECT_FALSE(RunDir::Adopt(temp.path(), base::Fd()).ok());
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ TEST_F(ConfigTest, KubernetesAsSource) {
       "source:\n"
       "  kind: kubernetes\n"
       "  kubernetes: {api: 'https://10.89.0.1:6443/', ca: /ca, token: /t,\n"
-      "               daemonset: sys/agent}\n"
+      "               daemonset: sys/agent, taint: a.b/c}\n"
       "  cri: unix:///run/crio/crio.sock\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_TRUE(config->kubernetes);
@@ -133,7 +133,30 @@ TEST_F(ConfigTest, KubernetesAsSource) {
   EXPECT_EQ(config->kubernetes_ca, "/ca");
   EXPECT_EQ(config->kubernetes_token, "/t");
   EXPECT_EQ(config->kubernetes_daemonset, "sys/agent");
+  EXPECT_EQ(config->kubernetes_taint, "a.b/c");
   EXPECT_EQ(config->cri, "unix:///run/crio/crio.sock");
+}
+
+TEST_F(ConfigTest, CniPlugin) {
+  const auto plain = Load("node: node-a\n");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->cni_conf_dir, "");
+  const auto config = Load(
+      "node: node-a\n"
+      "source: {kind: kubernetes, kubernetes: {api: "
+      "'https://10.89.0.1:6443'}}\n"
+      "cni: {confDir: /etc/cni/net.d, serviceAccount: sys/cni}\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->cni_conf_dir, "/etc/cni/net.d");
+  EXPECT_EQ(config->cni_bin_dir, "/opt/cni/bin");
+  EXPECT_EQ(config->cni_account, "sys/cni");
+  EXPECT_TRUE(config->cni_install);
+  EXPECT_THAT(Mistakes("cni: {plugin: maybe}\n"),
+              HasSubstr("install or remove"));
+  EXPECT_THAT(Mistakes("cni: {confDir: /etc/cni/net.d}\n"),
+              HasSubstr("use source.kind kubernetes"));
+  EXPECT_THAT(Mistakes("cni: {serviceAccount: cni}\n"),
+              HasSubstr("NAMESPACE/NAME"));
 }
 
 TEST_F(ConfigTest, KubernetesAsAPodFindsIt) {
@@ -383,6 +406,16 @@ TEST(SettingsTest, HelpDocumentsEverySettingAndItsDefaultIsAccepted) {
   }
   EXPECT_THAT(help, Not(HasSubstr("\t")));
   EXPECT_TRUE(LoadConfig("", {{"node", "a"}}).ok());
+}
+
+TEST_F(ConfigTest, ASwitchIsTrueOrFalse) {
+  EXPECT_FALSE(Load("node: a")->takeover);
+  EXPECT_TRUE(Load("node: a\ntakeover: true")->takeover);
+  EXPECT_FALSE(Load("node: a\ntakeover: false")->takeover);
+  EXPECT_TRUE(
+      Load("node: a\ntakeover: false", {{"takeover", "true"}})->takeover);
+  EXPECT_EQ(Mistakes("node: a\ntakeover: \"yes\""),
+            "config.yaml:2: takeover: expected true or false, found text");
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "base/text.h"
+
 namespace nodeward::ca {
 namespace {
 
@@ -64,10 +66,15 @@ TEST(ConfigTest, AllMistakesAtOnce) {
   }
 }
 
-TEST(ConfigTest, RootsArePublishedByKubernetesOnly) {
+TEST(ConfigTest, WhatALeaderDoesTakesKubernetes) {
   Options options = Minimal();
   options.publish_roots = "n/roots";
-  EXPECT_THAT(Mistake(options), HasSubstr("--publish-roots: it needs"));
+  options.lease = "n/lease";
+  options.events_on = "n/ca";
+  for (const char* flag : {"--publish-roots", "--lease", "--events-on"}) {
+    EXPECT_THAT(Mistake(options),
+                HasSubstr(base::StrCat(flag, ": it needs --kubernetes")));
+  }
   options.token_file = "";
   options.kubernetes = true;
   options.kubernetes_api = "https://api";
@@ -75,6 +82,13 @@ TEST(ConfigTest, RootsArePublishedByKubernetesOnly) {
   ASSERT_TRUE(config.ok()) << config.status();
   ASSERT_TRUE(config->publish_roots.has_value());
   EXPECT_EQ(config->publish_roots->ToString(), "n/roots");
+  EXPECT_EQ(config->lease->ToString(), "n/lease");
+  EXPECT_EQ(config->events_on->ToString(), "n/ca");
+  options.publish_to_namespaces = true;
+  EXPECT_TRUE(CheckOptions(options)->publish_to_namespaces);
+  options.publish_roots = "";
+  EXPECT_THAT(Mistake(options),
+              HasSubstr("--publish-to-namespaces: it needs --publish-roots"));
   options.publish_roots = "roots";
   EXPECT_THAT(Mistake(options), HasSubstr("'roots' is not NAMESPACE/NAME"));
 }

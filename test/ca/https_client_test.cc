@@ -30,14 +30,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-    def do_PATCH(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = ("PATCH " + self.path + " " + self.headers["Content-Type"]
-                  + " ").encode() + body
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/redirect":
@@ -133,16 +125,6 @@ TEST_F(HttpsClientTest, GetsAfterAPostOnTheSameConnection) {
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->status, 200);
   EXPECT_EQ(answer->body, "Bearer first got /b?limit=1&fieldSelector=a%3Db");
-}
-
-TEST_F(HttpsClientTest, PatchesByMergingAndPostsAfterwards) {
-  HttpsClient client(Options());
-  const auto answer = client.Patch("/c", R"({"a":null})");
-  ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(answer->status, 200);
-  EXPECT_EQ(answer->body, "PATCH /c application/merge-patch+json {\"a\":null}");
-  EXPECT_EQ(client.Post("/a", "{}")->status, 201);
-  EXPECT_EQ(client.Get("/b")->body, "Bearer first got /b");
 }
 
 TEST_F(HttpsClientTest, StrangersGetNoToken) {

@@ -27,6 +27,26 @@ class ListenersTest : public testing::Test {
   absl::flat_hash_set<uint64_t> own_;
 };
 
+TEST_F(ListenersTest, WhatIsHandedOverIsLookedAt) {
+  TestPod pod(node_, {.number = 2});
+  TestPod other(node_, {.number = 3});
+  auto opened = Open(pod);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE(CheckListeners(*opened, pod.netns().cookie()).ok());
+  EXPECT_THAT(
+      std::string(CheckListeners(*opened, other.netns().cookie()).message()),
+      HasSubstr("no such listening socket"));
+  opened->outbound6.Reset();  // as in a pod without IPv6
+  EXPECT_TRUE(CheckListeners(*opened, pod.netns().cookie()).ok());
+  std::swap(opened->outbound4, opened->inbound4);
+  EXPECT_FALSE(CheckListeners(*opened, pod.netns().cookie()).ok());
+  std::swap(opened->outbound4, opened->inbound4);
+  opened->hbone = pod.Connect(At("127.0.0.1:15008"));
+  EXPECT_FALSE(CheckListeners(*opened, pod.netns().cookie()).ok());
+  opened->hbone.Reset();
+  EXPECT_FALSE(CheckListeners(*opened, pod.netns().cookie()).ok());
+}
+
 TEST_F(ListenersTest, ListenWhereTheyShould) {
   TestPod pod(node_, {.number = 2});
   TestPod other(node_, {.number = 3});

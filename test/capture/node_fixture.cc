@@ -65,7 +65,13 @@ PodStatus RunningEnroller::Status(const std::string& name) {
   found.state = PodState::kSkipped;
   found.reason = "absent";
   thread_.Do([&] {
+    const auto enrolled = enroller_->Enrolled();
     for (PodStatus& each : enroller_->status()) {
+      const auto at = enrolled.find(each.uid);
+      EXPECT_EQ(at != enrolled.end() && at->second,
+                each.state == PodState::kEnrolled);
+      EXPECT_EQ(at != enrolled.end() && !at->second,
+                each.state == PodState::kSkipped);
       if (each.name == name) found = std::move(each);
     }
   });
@@ -74,6 +80,10 @@ PodStatus RunningEnroller::Status(const std::string& name) {
 
 bool RunningEnroller::AwaitState(const std::string& name, PodState state) {
   return Await([&] { return Status(name).state == state; });
+}
+
+void RunningEnroller::With(const std::function<void(Enroller&)>& work) {
+  thread_.Do([&] { work(*enroller_); });
 }
 
 Enroller::KubeletStatus RunningEnroller::Kubelet() {

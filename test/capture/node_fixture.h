@@ -33,6 +33,8 @@ class RunningEnroller {
   PodStatus Status(const std::string& name);
   bool AwaitState(const std::string& name, PodState state);
   Enroller::KubeletStatus Kubelet();
+  // `work` with the enroller, on its loop.
+  void With(const std::function<void(Enroller&)>& work);
   // Ends it as the agent's end would: sockets closed, kernel left as it is.
   void Stop();
 

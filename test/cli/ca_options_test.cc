@@ -62,6 +62,11 @@ TEST_F(CaOptionsTest, EveryFlagGoesWhereItBelongs) {
          "/kt",
          "--publish-roots",
          "n/c",
+         "--publish-to-namespaces",
+         "--events-on",
+         "n/d",
+         "--lease",
+         "n/l",
          "--audience",
          "x",
          "--audience",
@@ -99,6 +104,9 @@ TEST_F(CaOptionsTest, EveryFlagGoesWhereItBelongs) {
   EXPECT_EQ(run.kubernetes_ca, "/kc");
   EXPECT_EQ(run.kubernetes_token, "/kt");
   EXPECT_EQ(run.publish_roots, "n/c");
+  EXPECT_TRUE(run.publish_to_namespaces);
+  EXPECT_EQ(run.events_on, "n/d");
+  EXPECT_EQ(run.lease, "n/l");
   EXPECT_THAT(run.audiences, ElementsAre("x", "y"));
   EXPECT_THAT(run.trusted_agents, ElementsAre("n/a"));
   EXPECT_EQ(run.manifests, "/m");

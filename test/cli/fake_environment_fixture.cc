@@ -52,6 +52,12 @@ FakeEnvironment::FakeEnvironment()
               [this](const std::string& bpf_dir) {
                 removed_from = bpf_dir;
                 return removed;
-              }} {}
+              },
+          .remove_plugin =
+              [this](const std::string& conf_dir, const std::string& bin_dir) {
+                plugin_removed_from = conf_dir + " " + bin_dir;
+                return removed_plugin;
+              },
+          .run_plugin = [this] { return plugin_status; }} {}
 
 }  // namespace nodeward::cli

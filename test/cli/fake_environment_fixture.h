@@ -40,6 +40,10 @@ class FakeEnvironment {
   std::optional<ca::Config> ran_ca;
   base::StatusOr<std::vector<std::string>> removed = std::vector<std::string>();
   std::string removed_from;
+  base::StatusOr<std::vector<std::string>> removed_plugin =
+      std::vector<std::string>();
+  std::string plugin_removed_from;
+  int plugin_status = 0;
 
  private:
   std::ostringstream out_, err_;

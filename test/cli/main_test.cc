@@ -47,7 +47,7 @@ TEST_F(MainTest, HelpIsAskedForAndSoGoesToStandardOutput) {
 }
 
 TEST_F(MainTest, EveryCommandHasHelpWithExamples) {
-  for (const std::string command : {"agent", "edges", "policy", "status",
+  for (const std::string command : {"agent", "cni", "edges", "policy", "status",
                                     "uninstall", "version", "completion"}) {
     FakeEnvironment fake;
     EXPECT_EQ(cli::Run(fake.environment(), {command, "--help"}), kOk);
@@ -175,8 +175,18 @@ TEST_F(MainTest, UninstallGoesToTheDefaultPinsUnlessToldOtherwise) {
   fake_.answers.clear();
   EXPECT_EQ(Nodeward({"uninstall", "--node"}), kOk);
   EXPECT_EQ(fake_.removed_from, "/sys/fs/bpf/nodeward");
+  EXPECT_EQ(fake_.plugin_removed_from, "/etc/cni/net.d /opt/cni/bin");
+  EXPECT_EQ(Nodeward({"uninstall", "--node", "--cni-conf-dir", "/c",
+                      "--cni-bin-dir", "/b"}),
+            kOk);
+  EXPECT_EQ(fake_.plugin_removed_from, "/c /b");
   EXPECT_EQ(Nodeward({"uninstall", "--node", "--bpf-dir", "/x"}), kOk);
   EXPECT_EQ(fake_.removed_from, "/x");
+}
+
+TEST_F(MainTest, CniAnswersTheCallOfARuntime) {
+  fake_.plugin_status = 7;
+  EXPECT_EQ(Nodeward({"cni"}), 7);
 }
 
 TEST_F(MainTest, CompletionKnowsEveryCommandAndFlag) {

@@ -123,6 +123,34 @@ TEST_F(LifecycleTest, PlaintextToAPodThatJoinsTheMeshIsClosed) {
   EXPECT_TRUE(a().flows.AwaitClosed(Outcome::kPolicyChanged).has_value());
 }
 
+TEST_F(LifecycleTest, ListenersAreTwoAgentsUntilOneStops) {
+  Begin();
+  Tcp held = Open();
+  const std::string& uid = server.workload->uid;
+  PodListeners twice = b().engine->DuplicateListeners(uid);
+  ASSERT_TRUE(twice.hbone.valid() && twice.inbound4.valid() &&
+              twice.outbound4.valid());
+  EXPECT_FALSE(twice.outbound6.valid());
+  b().engine->StopListening();
+  // Nobody else accepts: what comes now waits for the one who has the socket.
+  const base::Fd waiting = ConnectFrom({client.ip, 0}, At(server));
+  ASSERT_TRUE(waiting.valid());
+  base::Fd accepted;
+  while (!accepted.valid()) {
+    accepted.Reset(accept(twice.inbound4.get(), nullptr, nullptr));
+  }
+  // The tunnel that was open takes streams.
+  Tcp more = Open();
+  ASSERT_TRUE(held.Send("y"));
+  EXPECT_EQ(held.Receive(1), "y");
+  twice = {};
+  int error = 0;
+  EXPECT_FALSE(ConnectFrom({client.ip, 0}, At(server), &error).valid());
+  EXPECT_EQ(error, ECONNREFUSED);
+  EXPECT_FALSE(b().engine->DuplicateListeners(uid).hbone.valid());
+  EXPECT_FALSE(b().engine->DuplicateListeners("nobody").hbone.valid());
+}
+
 TEST_F(LifecycleTest, KillPodClosesEverythingOfThePod) {
   Begin();
   Tcp tunnelled = Open();

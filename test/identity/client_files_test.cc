@@ -217,6 +217,44 @@ TEST_F(ClientFilesTest, ACredentialNameIsASecretOfThePodsNamespace) {
   EXPECT_EQ(simple.material->key(), nullptr);
 }
 
+TEST_F(ClientFilesTest, TellsWhatItLookedFor) {
+  using Wanted = std::set<model::FileSetKey>;
+  auto mounts = std::vector<model::ProxyMount>{
+      {"/pem", "v", "ConfigMap", "m", {}, ""},
+      {"/pem/deeper", "w", "Secret", "d", {}, ""},
+      {"/unused", "x", "Secret", "u", {}, ""},
+      {"/bad", "y", "", "", {}, "a hostPath"}};
+  pods_[0]->proxy_mounts = mounts;
+  Read();
+  EXPECT_EQ(files_.wanted(), (Wanted{{"ConfigMap", "ns", "m"}}));
+  rule_->tls->private_key = "/pem/deeper/key";
+  rule_->tls->ca_certificates = "/bad/ca.pem";
+  Read();
+  EXPECT_EQ(files_.wanted(),
+            (Wanted{{"ConfigMap", "ns", "m"}, {"Secret", "ns", "d"}}));
+  rule_->tls.emplace().mode = ClientTls::Mode::kMutual;
+  rule_->tls->credential_name = "s";
+  Read();
+  EXPECT_EQ(files_.wanted(), (Wanted{{"Secret", "ns", "s"}}));
+  // Without roots in it they are looked for beside it.
+  Put("Secret", "s", {{"tls.crt", pair_.first}, {"tls.key", pair_.second}});
+  Read();
+  EXPECT_EQ(files_.wanted(),
+            (Wanted{{"Secret", "ns", "s"}, {"Secret", "ns", "s-cacert"}}));
+  rule_->tls->mode = ClientTls::Mode::kSimple;
+  rule_->tls->credential_name = "configmap://r";
+  Read();
+  EXPECT_EQ(files_.wanted(), (Wanted{{"ConfigMap", "ns", "r"},
+                                     {"ConfigMap", "ns", "r-cacert"}}));
+  rule_->tls->credential_name = "other/s";
+  Read();
+  EXPECT_EQ(files_.wanted(), Wanted());
+  rule_->tls->credential_name = "s";
+  pods_[0]->node = "another";
+  Read();
+  EXPECT_EQ(files_.wanted(), Wanted());
+}
+
 TEST_F(ClientFilesTest, PortsHaveMaterialOfTheirOwn) {
   rule_->port_tls[443] = *rule_->tls;
   rule_->tls.reset();

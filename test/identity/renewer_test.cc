@@ -93,6 +93,11 @@ class RenewerTest : public testing::Test {
     EXPECT_EQ(found.identity, identity);
     return found;
   }
+  bool Complete() {
+    bool complete = false;
+    OnLoop([&] { complete = renewer_->complete(); });
+    return complete;
+  }
   // Answers the one open request as `lie` made of the honest answer.
   void AnswerWith(
       const std::function<base::StatusOr<pki::Issued>(pki::Issued)>& lie) {
@@ -156,6 +161,7 @@ TEST_F(RenewerTest, TheBundleIsThereBeforeTheFirstCredential) {
 TEST_F(RenewerTest, IsPendingUntilAnswered) {
   Want({Id("a")});
   EXPECT_EQ(StatusOf(Id("a")).state, CertificateState::kPending);
+  EXPECT_FALSE(Complete());
   EXPECT_EQ(store_.Find(Id("a")), nullptr);
   EXPECT_EQ(changes_, 0);
 }
@@ -223,6 +229,7 @@ TEST_F(RenewerTest, KeepsTheOldOneWhileItIsValidAndDropsItWhenExpired) {
   CertificateStatus status = StatusOf(Id("a"));
   EXPECT_EQ(status.state, CertificateState::kRenewalFailing);
   EXPECT_EQ(status.error, "the CA is away");
+  EXPECT_TRUE(Complete());
 
   const int changes = changes_;
   Advance(absl::Hours(11));
@@ -232,6 +239,7 @@ TEST_F(RenewerTest, KeepsTheOldOneWhileItIsValidAndDropsItWhenExpired) {
   status = StatusOf(Id("a"));
   EXPECT_EQ(status.state, CertificateState::kExpired);
   EXPECT_EQ(status.serial, first->leaf().SerialHex());
+  EXPECT_FALSE(Complete());
 
   issuer_.failing = false;
   Advance(absl::Minutes(5));

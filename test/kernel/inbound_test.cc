@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/inbound.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -147,6 +148,17 @@ TEST_F(InboundTest, TheSlotAndNotTheReusePortGroupChooses) {
     ASSERT_EQ(Dial(client_.netns, {pod_.v4, 80}).error, 0);
   EXPECT_FALSE(test::HasConnection(old_one.get()));
   EXPECT_TRUE(test::HasConnection(new_one.get()));
+}
+
+TEST_F(InboundTest, AListenerThatTwoAgentsHaveKeepsItsSlot) {
+  AttachWithListeners();
+  const base::Fd shared(fcntl(inbound4_.get(), F_DUPFD_CLOEXEC, 0));
+  // As the one that takes over does it, once more by itself.
+  SetListener(Slot::kInbound4, shared.get());
+  SetListener(Slot::kInbound4, shared.get());
+  inbound4_.Reset();
+  EXPECT_EQ(Dial(client_.netns, {pod_.v4, 80}).error, 0);
+  EXPECT_TRUE(test::HasConnection(shared.get()));
 }
 
 TEST_F(InboundTest, ClosedListenerLeavesItsSlotClosed) {

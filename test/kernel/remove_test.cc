@@ -71,6 +71,33 @@ TEST_F(RemoveTest, LeavesNothingEvenWhileAnAgentLives) {
   EXPECT_TRUE(test::HasConnection(app.get()));
 }
 
+TEST_F(RemoveTest, AnotherVersionGivesWayToOneThatStands) {
+  const uint64_t cookie = pod_.netns.cookie();
+  const base::Fd peer = test::Listen(client_.netns, At("0.0.0.0:80"));
+  const auto refuse = [&](Hooks& hooks) {
+    ASSERT_TRUE(
+        hooks.SetDestinations({{client_.v4, Action::kRefuse, {}}}).ok());
+    ASSERT_TRUE(hooks.EnableConnect(cookie, &pod_.v4, nullptr).ok());
+  };
+  std::unique_ptr<Hooks> hooks = Load();
+  refuse(*hooks);
+  hooks.reset();
+  ASSERT_TRUE(RenamePin(bpf_dir_ + "/v1", bpf_dir_ + "/v0").ok());
+  hooks = Load();
+  EXPECT_EQ(Dial(pod_.netns, {client_.v4, 80}).error, ECONNREFUSED);
+  refuse(*hooks);
+  const auto removed = RemoveOtherVersions(bpf_dir_);
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_THAT(*removed, Contains(EndsWith("/v0/links/connect4")));
+  EXPECT_FALSE(PathExists(bpf_dir_ + "/v0"));
+  EXPECT_TRUE(PathExists(bpf_dir_ + "/v1/links/connect4"));
+  EXPECT_EQ(Dial(pod_.netns, {client_.v4, 80}).error, ECONNREFUSED);
+  ASSERT_TRUE(hooks->DisableConnect(cookie).ok());
+  EXPECT_EQ(Dial(pod_.netns, {client_.v4, 80}).error, 0);
+  // A second time there is nothing to do.
+  EXPECT_THAT(*RemoveOtherVersions(bpf_dir_), IsEmpty());
+}
+
 TEST_F(RemoveTest, ProgramsAreGoneWithTheLastHolder) {
   std::unique_ptr<Hooks> hooks = Load();
   auto link = OpenPin(bpf_dir_ + "/v1/links/connect4");

@@ -80,7 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(bytes([0x82, 126]) +
                              len(payload).to_bytes(2, "big") + payload)
         self.wfile.write(bytes([0x88, 2, 3, 232]))
-    do_GET = do_PATCH = answer
+    do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = answer
     def log_message(self, *_): pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
@@ -119,7 +119,7 @@ class ApiTest : public testing::Test {
   }
 
   void StartServer() {
-    const std::string script = pki::Spill(folder_ / "server.py", kApiServer);
+    const std::string script = pki::Spill(folder_ / "server.py", script_);
     const char* const arguments[] = {"/usr/bin/python3", script.c_str(),
                                      folder_.path().c_str(), nullptr};
     ASSERT_EQ(posix_spawn(&server_, arguments[0], nullptr, nullptr,
@@ -179,6 +179,7 @@ class ApiTest : public testing::Test {
     });
   }
 
+  const char* script_ = kApiServer;  // what answers
   const pki::Root root_ = pki::NewRoot();
   pki::TempFolder folder_;
   pid_t server_ = -1;

@@ -125,5 +125,47 @@ TEST_F(SourceTest, AsksForItsDaemonSet) {
   removed.get_future().wait();
 }
 
+TEST_F(SourceTest, AsksForAPodAndKnowsNamespaces) {
+  Set("GET /api/v1/namespaces", 200,
+      std::string(R"({"type":"ADDED","object":{"metadata":{"name":"full",)"
+                  R"("labels":{"nodeward.io/mesh":"enabled"}}}})"
+                  "\n") +
+          kAll);
+  Set("GET /api/v1/namespaces/full", 200, R"({"metadata":{"name":"full"}})");
+  Set("POST /api/v1/namespaces/sys/serviceaccounts/cni/token", 201,
+      R"({"status":{"token":"t1"}})");
+  Follow();
+  AwaitOnLoop([&] { return latest_ != nullptr; });
+  loop_.Do([&] {
+    EXPECT_EQ(source_->Namespaces(),
+              (std::map<std::string, bool>{{"full", true}}));
+  });
+  std::promise<PodObjects> found;
+  std::promise<std::string> token;
+  loop_.Do([&] {
+    source_->LookUp("full", "p", [&](PodObjects objects) {
+      found.set_value(std::move(objects));
+    });
+    source_->KeepToken("sys/cni", [&](const std::string& renewed) {
+      token.set_value(renewed);
+    });
+  });
+  const PodObjects objects = found.get_future().get();
+  EXPECT_EQ(objects.namespace_status, 200);
+  EXPECT_EQ(objects.pod_status, 404);
+  EXPECT_EQ(token.get_future().get(), "t1");
+}
+
+TEST_F(SourceTest, TellsThatATokenIsRefused) {
+  Set("GET /api/v1/namespaces", 200, kAll);
+  Set("POST /api/v1/namespaces/sys/serviceaccounts/cni/token", 403, "{}");
+  Follow();
+  loop_.Do([&] { source_->KeepToken("sys/cni", [](const std::string&) {}); });
+  Await([&] {
+    return Problems().find("needs create on serviceaccounts/token") !=
+           std::string::npos;
+  });
+}
+
 }  // namespace
 }  // namespace nodeward::kube

@@ -26,6 +26,21 @@ TEST(FileTest, TextAndWhoMayReadIt) {
   EXPECT_TRUE(file->others_may_read);
 }
 
+TEST(FileTest, AnySizeAndNoMoreMemoryThanThat) {
+  TempFolder folder;
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{1} << 20}) {
+    const std::string text(size, 'x');
+    const auto file = ReadFile(Spill(folder / "a", text));
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(file->text, text);
+    EXPECT_LE(file->text.capacity(), size + 16);
+  }
+  // The kernel's files are longer than their size says.
+  const auto grown = ReadFile("/proc/self/status");
+  ASSERT_TRUE(grown.ok()) << grown.status();
+  EXPECT_THAT(grown->text, HasSubstr("\nMems_allowed_list:"));
+}
+
 TEST(FileTest, WhatIsNoPlainFileIsRefused) {
   TempFolder folder;
   EXPECT_TRUE(absl::IsNotFound(ReadFile(folder / "none").status()));

@@ -29,7 +29,22 @@ source:
   kind: kubernetes
   kubernetes:
     daemonset: {{ .Release.Namespace }}/nodeward-agent
+    {{- if .Values.agent.untaint }}
+    taint: nodeward.io/agent-not-ready
+    {{- end }}
   cri: unix://{{ .Values.agent.criSocket }}
+{{- with .Values.cni }}
+{{- if .confDir }}
+cni:
+  confDir: {{ .confDir }}
+  binDir: {{ .binDir }}
+  {{- if .enabled }}
+  serviceAccount: {{ $.Release.Namespace }}/nodeward-cni
+  {{- else }}
+  plugin: remove
+  {{- end }}
+{{- end }}
+{{- end }}
 ca:
   address: {{ include "nodeward.ca.address" . }}
   roots: /etc/nodeward/ca/root-cert.pem
@@ -38,5 +53,6 @@ runDir: /run/nodeward
 bpfDir: /sys/fs/bpf/nodeward
 meshCIDRs: {{ toJson .Values.meshCIDRs }}
 drain: {{ .Values.agent.drain }}
+takeover: {{ .Values.agent.takeover }}
 log: {level: {{ .Values.agent.logLevel }}, format: {{ .Values.agent.logFormat }}}
 {{- end }}

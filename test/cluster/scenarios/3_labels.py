@@ -33,10 +33,16 @@ def scenario(s, mesh):
         return cluster.get("pods", "-n", "later", "-l", "app=httpbin")[0][
             "metadata"].get("annotations", {}).get(marked)
     await_that("marked as enrolled", lambda: annotation() == "enabled", 30, 0.5)
+
+    def roots():
+        return cluster.kubectl("get", "configmap", "nodeward-ca-root", "-n",
+                               "later", check=False).returncode == 0
+    await_that("the mesh's roots are there", roots, 30, 0.5)
     mesh.label("later", "nodeward.io/mesh-")
     mesh.await_state("later", "httpbin", None)
     s.check("the label is gone", becomes("200"), "200")
     await_that("the mark goes", lambda: annotation() is None, 30, 0.5)
+    await_that("and the roots", lambda: not roots(), 30, 0.5)
     after = cluster.await_pods("later", "app=httpbin")[0]
     s.check("the same pod, never restarted", (
         after["metadata"]["uid"] == before["metadata"]["uid"],

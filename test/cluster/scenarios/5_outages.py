@@ -71,6 +71,7 @@ def reboot(s, mesh):
     await_that("served after a reboot", served, 180, 0.5)
     s.that("served after a reboot", True)
     s.note(f"plaintext meanwhile: {sorted(seen)}")
+    s.that("plaintext got through at no time", "200" not in seen)
     await_that("plaintext is refused", lambda: mesh.outcome(
         "legacy", "sleep", gone.URL) == "refused", 60, 0.5)
     s.that("plaintext is refused", True)

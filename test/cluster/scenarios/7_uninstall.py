@@ -5,10 +5,12 @@ import os
 from harness.process import await_that
 from mesh import SYSTEM, peer_authentication
 
-# Pins, hooks, rules and open sockets of nodeward on a node.
+# Pins, hooks, rules, open sockets and files of nodeward on a node.
 LOOK = """
 find /sys/fs/bpf -mindepth 1 -path '*nodeward*'
 find /run/nodeward -type s
+find /etc/cni/net.d /opt/cni/bin -name '*nodeward*'
+grep -l nodeward /etc/cni/net.d/*
 for netns in /run/netns/*; do
   nsenter --net=$netns ip rule | grep -v 'lookup \\(local\\|main\\|default\\)'
   nsenter --net=$netns cat /proc/sys/net/ipv4/tcp_fwmark_accept | grep -v 0

@@ -39,6 +39,7 @@ class Agent:
         }
         self.config.update(config)
         self._starts = 0
+        self._successors = 0
         self._process = None
 
     @property
@@ -57,6 +58,26 @@ class Agent:
             self.node.enter(self.binary, "agent", "--config",
                             self.config_path),
             f"{self.node.folder}/agent-{self._starts}.log")
+
+    def successor(self, **config):
+        """Another agent of the same node, not launched yet."""
+        self._successors += 1
+        made = Agent(self.cluster, self.node)
+        made.config = {**self.config, **config}
+        made._starts = self._starts + 10 * self._successors
+        return made
+
+    def serves(self):
+        """Is it this process that answers, not another agent of the node?"""
+        with open(f"{self.run_dir}/lock", encoding="ascii") as lock:
+            return lock.read().strip() == str(self.pid) and self.ready()
+
+    def terminate(self):
+        """SIGTERM, and goes on at once."""
+        self._process.signal(signal.SIGTERM)
+
+    def exit_status(self):
+        return self._process.exit_status()
 
     def await_answer(self):
         await_that(f"agent {self.node.name} answers", self._answers, 60)
