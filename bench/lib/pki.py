@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SPIFFE certificates for the sidecars, of the shape that istiod signs."""
+"""SPIFFE certificates for the sidecars, of the shape that istiod signs, and
+those of servers."""
 import datetime
+import ipaddress
 import os
 
 from cryptography import x509
@@ -30,11 +32,19 @@ class Authority:
 
     def issue(self, namespace, account):
         """Returns (certificate file, key file, both in one file)."""
+        return self._issue(account, x509.UniformResourceIdentifier(
+            spiffe_id(namespace, account)))
+
+    def issue_server(self, address):
+        """The same for a server at that IP address."""
+        return self._issue(address, x509.IPAddress(
+            ipaddress.ip_address(address)))
+
+    def _issue(self, name, subject):
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self._builder(x509.Name([]), key.public_key()) \
-            .add_extension(x509.SubjectAlternativeName(
-                [x509.UniformResourceIdentifier(
-                    spiffe_id(namespace, account))]), critical=True) \
+            .add_extension(x509.SubjectAlternativeName([subject]),
+                           critical=True) \
             .add_extension(x509.BasicConstraints(False, None),
                            critical=True) \
             .add_extension(_key_usage(signs_certificates=False),
@@ -46,12 +56,12 @@ class Authority:
         secret = key.private_bytes(serialization.Encoding.PEM,
                                    serialization.PrivateFormat.PKCS8,
                                    serialization.NoEncryption())
-        stem = self.folder / account
+        stem = self.folder / name
         contents = ((".pem", _pem(leaf)), (".key", secret),
                     (".both", _pem(leaf) + secret))
         files = []
         for suffix, content in contents:
-            file = stem.with_suffix(suffix)
+            file = stem.with_name(stem.name + suffix)
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
                                  0o600)
             with open(descriptor, "wb") as out:

@@ -63,8 +63,10 @@ std::string Holder(int lock) {
 
 base::Status WritePid(int lock, const std::string& file) {
   const std::string pid = StrCat(getpid(), "\n");
-  if (ftruncate(lock, 0) != 0 || pwrite(lock, pid.data(), pid.size(), 0) !=
-                                     static_cast<ssize_t>(pid.size())) {
+  // In this order it is never empty for somebody who reads it just now.
+  if (pwrite(lock, pid.data(), pid.size(), 0) !=
+          static_cast<ssize_t>(pid.size()) ||
+      ftruncate(lock, static_cast<off_t>(pid.size())) != 0) {
     return base::ErrnoStatus(errno, StrCat("write process ID to ", file));
   }
   return base::OkStatus();

@@ -86,7 +86,7 @@ Reflector::Step Reflector::Ask(absl::Duration delay, absl::Time now) {
   asked_ = now + delay;
   if (mode_ != Mode::kWatch && continue_.empty()) seen_.clear();
   if (mode_ == Mode::kList) {
-    return {delay, Target({}), kListDeadline, false};
+    return {delay, Target({}), kListDeadline};
   }
   const absl::Duration timeout =
       absl::Floor(kShortestWatch * (1 + random_()), absl::Seconds(1));
@@ -227,8 +227,12 @@ void Reflector::FinishSync() {
 
 Reflector::Step Reflector::OnEnd(const End& end) {
   if (end.status == 0) {
-    return Retry(std::string(end.transport.message()), end);
+    Step step = Retry(std::string(end.transport.message()), end);
+    step.unanswered = unanswered_ = true;
+    return step;
   }
+  // It is back: what it refuses while it starts it may grant soon.
+  if (std::exchange(unanswered_, false)) back_off_ = BackOff();
   if (end.status == 200) return AfterSuccess(end);
   std::string reason;
   const auto status = base::ParseJson(line_);

@@ -63,6 +63,7 @@ class Reflector {
     std::string target;
     absl::Duration deadline;  // for the whole answer
     bool watches = false;     // of no end of its own
+    bool unanswered = false;  // the delay is because nobody answered
   };
   // How an answer ended.
   struct End {
@@ -122,6 +123,7 @@ class Reflector {
   size_t path_ = 0;      // of resource_.paths
   int missing_ = 0;      // times in a row that no path was served
   bool synced_ = false;
+  bool unanswered_ = false;  // the last request was
   std::string problem_;
 
   std::string version_;  // of the last event; where to go on

@@ -10,10 +10,12 @@ namespace nodeward::kube {
 ResourceWatch::ResourceWatch(io::Loop& loop, HttpClient* client,
                              Resource resource, ObjectSink* sink,
                              std::function<double()> random,
-                             std::function<void()> changed)
+                             std::function<void()> changed,
+                             std::function<void()> answered)
     : client_(client),
       reflector_(std::move(resource), sink, std::move(random)),
       changed_(std::move(changed)),
+      answered_(std::move(answered)),
       timer_(loop, [this] { Send(); }) {}
 
 ResourceWatch::~ResourceWatch() {
@@ -21,6 +23,10 @@ ResourceWatch::~ResourceWatch() {
 }
 
 void ResourceWatch::Start() { Take(reflector_.Begin(absl::Now())); }
+
+void ResourceWatch::Hurry() {
+  if (timer_.pending() && step_.unanswered) timer_.Set(absl::ZeroDuration());
+}
 
 void ResourceWatch::Take(const Reflector::Step& step) {
   step_ = step;
@@ -36,6 +42,7 @@ void ResourceWatch::Send() {
 void ResourceWatch::OnHead(int status) {
   reflector_.OnHead(status);
   changed_();
+  answered_();
 }
 
 bool ResourceWatch::OnBody(int status, std::string_view bytes) {

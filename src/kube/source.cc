@@ -22,7 +22,8 @@ namespace nodeward::kube {
 namespace {
 
 // A burst of changes makes one snapshot. The larger the cluster, the longer one
-// takes to make; most of the time the loop is for others.
+// takes to make; most of the time the loop is for others. What comes after a
+// while of quiet has its snapshot at once.
 constexpr absl::Duration kSettle = absl::Milliseconds(10);
 constexpr absl::Duration kLongestSettle = absl::Seconds(2);
 constexpr int kShare = 4;
@@ -54,7 +55,10 @@ class Kubernetes final : public Source {
       }
       watches_.push_back(std::make_unique<ResourceWatch>(
           loop, client_.get(), std::move(resource), sink,
-          [this] { return Random(); }, [this] { OnChange(); }));
+          [this] { return Random(); }, [this] { OnChange(); },
+          [this] {
+            for (const auto& watch : watches_) watch->Hurry();
+          }));
     }
   }
 
@@ -130,7 +134,8 @@ class Kubernetes final : public Source {
   std::vector<std::unique_ptr<ResourceWatch>> watches_;
   std::function<void(model::SnapshotPtr)> changed_;
   bool synced_ = false;
-  absl::Duration cost_;  // of the last snapshot
+  absl::Duration cost_;                     // of the last snapshot
+  absl::Time told_ = absl::InfinitePast();  // when it was made
   io::Timer settle_;
   io::Timer tick_;
   std::map<std::string, bool> enrolled_;
@@ -176,14 +181,16 @@ void Kubernetes::OnChange() {
                   {{"server", client_->server()}});
   }
   if (!mirror_.changed() || settle_.pending()) return;
-  settle_.Set(std::clamp(kShare * cost_, kSettle, kLongestSettle));
+  const absl::Duration since = absl::Now() - told_;
+  settle_.Set(std::clamp(kShare * cost_ - since, kSettle, kLongestSettle));
 }
 
 void Kubernetes::Tell() {
   const absl::Time start = absl::Now();
   sandboxes_->Expect(mirror_.SandboxedPods());
   changed_(mirror_.Build());
-  cost_ = absl::Now() - start;
+  told_ = absl::Now();
+  cost_ = told_ - start;
   marks_.Update(mirror_.own_pods(), enrolled_);
 }
 

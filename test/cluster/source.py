@@ -44,6 +44,19 @@ def enrolled(s, lab):
     return server, client, legacy, url
 
 
+def in_streams(s, lab):
+    """Everything that is served is told in streams; nothing is listed."""
+    asked = lab.plane.asked()
+    streams = {uri.partition("?")[0].rpartition("/")[2]
+               for verb, uri, status in asked
+               if verb == "watch" and status == 200
+               and "sendInitialEvents=true" in uri}
+    s.check("what a stream began with", sorted(streams),
+            ["endpointslices", "namespaces", "pods", "services"])
+    s.check("what was listed", [uri for verb, uri, status in asked
+                                if verb == "list" and status == 200], [])
+
+
 def kinds_come_later(s, lab, legacy, url):
     lab.crd("PeerAuthentication", SECURITY, "peerauthentications")
     strict = policy("mesh", "STRICT")
@@ -265,6 +278,7 @@ def scenario(s):
     try:
         lab.start()
         server, client, legacy, url = enrolled(s, lab)
+        in_streams(s, lab)
         kinds_come_later(s, lab, legacy, url)
         live(s, lab, legacy, server)
         unmarked(s, lab, client, server)

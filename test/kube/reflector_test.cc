@@ -218,6 +218,7 @@ TEST_F(ReflectorTest, TooManyRequestsWaitAsLongAsTheyAreTold) {
   End(200);
   Answer(429, R"({"message":"slow"})", absl::Seconds(17));
   EXPECT_EQ(step_.delay, absl::Seconds(17));
+  EXPECT_FALSE(step_.unanswered);
   // The watch goes on where it was: no list.
   EXPECT_THAT(step_.target, HasSubstr("watch=1&allowWatchBookmarks=true"));
   EXPECT_THAT(step_.target, HasSubstr("resourceVersion=5"));
@@ -231,6 +232,7 @@ TEST_F(ReflectorTest, FailuresAreTriedAgainMoreAndMoreSlowly) {
     step_ = reflector_->OnEnd(
         {absl::UnavailableError("connection refused"), 0, {}, now_});
     delays.push_back(step_.delay);
+    EXPECT_TRUE(step_.unanswered);
     EXPECT_THAT(step_.target, HasSubstr("resourceVersion=5"));
   }
   EXPECT_EQ(delays[0], absl::Milliseconds(1200));
@@ -246,6 +248,20 @@ TEST_F(ReflectorTest, FailuresAreTriedAgainMoreAndMoreSlowly) {
   now_ += absl::Minutes(3);
   step_ = reflector_->OnEnd({absl::UnavailableError("reset"), 200, {}, now_});
   EXPECT_EQ(step_.delay, absl::Milliseconds(1200));
+}
+
+// While it starts it refuses what it grants a moment later: its rules of access
+// have not been read yet.
+TEST_F(ReflectorTest, AServerThatIsBackIsAskedAgainSoon) {
+  Sync();
+  for (int i = 0; i < 8; ++i) {
+    step_ = reflector_->OnEnd(
+        {absl::UnavailableError("connection refused"), 0, {}, now_});
+  }
+  for (const int millis : {1200, 2400}) {
+    step_ = reflector_->OnEnd({base::OkStatus(), 403, {}, now_});
+    EXPECT_EQ(step_.delay, absl::Milliseconds(millis));
+  }
 }
 
 TEST_F(ReflectorTest, AWatchThatEndsAtOnceIsNoReasonToHurry) {

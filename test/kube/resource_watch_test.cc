@@ -18,7 +18,7 @@ class ResourceWatchTest : public ApiTest, public ObjectSink {
     loop_.Do([&] {
       watch_ = std::make_unique<ResourceWatch>(
           loop_.loop(), client_.get(), Resource{"Thing", {"/things"}}, this,
-          [] { return 0.0; }, [this] { ++changes_; });
+          [] { return 0.0; }, [this] { ++changes_; }, [this] { ++answers_; });
       watch_->Start();
     });
   }
@@ -34,6 +34,7 @@ class ResourceWatchTest : public ApiTest, public ObjectSink {
   std::unique_ptr<ResourceWatch> watch_;
   std::set<std::string> keys_;
   int changes_ = 0;
+  int answers_ = 0;
 };
 
 TEST_F(ResourceWatchTest, TellsWhatTheServerHas) {
@@ -65,6 +66,36 @@ TEST_F(ResourceWatchTest, TriesAgainAfterAFailure) {
       "\n...\n");
   AwaitOnLoop([&] { return watch_->state().synced(); });
   loop_.Do([&] { EXPECT_EQ(watch_->state().problem(), ""); });
+}
+
+TEST_F(ResourceWatchTest, HurriesWhenTheServerAnswersOthers) {
+  Set("GET /things", 200,
+      R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5",)"
+      R"("annotations":{"k8s.io/initial-events-end":"true"}}}})"
+      "\n...\n");
+  // Nothing is sent without a token.
+  ASSERT_EQ(unlink((folder_ / "token").c_str()), 0);
+  Follow();
+  AwaitOnLoop([&] { return changes_ > 0; });
+  // Left to itself, the last of these tries comes after minutes.
+  for (int tries = 1; tries < 10; ++tries) {
+    int before = 0;
+    loop_.Do([&] {
+      before = changes_;
+      watch_->Hurry();
+    });
+    AwaitOnLoop([&] { return changes_ > before; });
+  }
+  loop_.Do([&] { EXPECT_EQ(answers_, 0); });
+  pki::Spill(folder_ / "token", "again\n");
+  loop_.Do([&] { watch_->Hurry(); });
+  AwaitOnLoop([&] { return watch_->state().synced(); });
+  loop_.Do([&] {
+    EXPECT_EQ(answers_, 1);
+    // It waits for nothing now.
+    watch_->Hurry();
+    EXPECT_EQ(watch_->state().problem(), "");
+  });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@ from lib.scenarios.bulk import Bulk
 from lib.scenarios.connections import Churn, IdleConnections
 from lib.scenarios.enrolment import Enrolment
 from lib.scenarios.http import Http, HttpAware
+from lib.scenarios.kubernetes import Kubernetes
 from lib.scenarios.outside import Outside
 from lib.scenarios.pingpong import PingPong
 from lib.scenarios.pods import PodsOnNode
@@ -15,4 +16,5 @@ def all_scenarios():
             HttpAware(), IdleConnections(),
             *[PodsOnNode(count) for count in (1, 10, 50, 250)],
             Enrolment(), Outside(),
-            *[Workloads(count) for count in (1000, 10000, 100000)]]
+            *[Workloads(count) for count in (1000, 10000, 100000)],
+            Kubernetes(10000)]

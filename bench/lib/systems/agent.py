@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A nodeward agent on one node, and the manifests that it reads."""
+"""A nodeward agent on one node, and the manifests that it may read."""
 import json
 import os
 
@@ -31,6 +31,10 @@ class Manifests:
 
     def remove(self, file):
         (self.folder / file).unlink()
+
+    def source(self):
+        """What an agent's configuration says of it."""
+        return {"manifests": str(self.folder)}
 
 
 def namespace(name, enabled):
@@ -73,12 +77,12 @@ def remote_pod(name, node, ip, where=NAMESPACE, labels=None, ports=(),
 
 
 class Agent:
-    """`nodeward agent` in a node's network namespace."""
+    """`nodeward agent` in a node's network namespace; `source` is what it
+    follows, a Manifests or an ApiServer."""
 
-    def __init__(self, bench, node, manifests):
+    def __init__(self, bench, node, source):
         self.bench = bench
         self.node = node
-        self.manifests = manifests
         self.process = None
         self.folder = bench.workdir / f"agent-{node.name}"
         self.folder.mkdir()
@@ -88,7 +92,7 @@ class Agent:
         self._config.write_text(json.dumps({
             "node": f"node-{node.name}",
             "trustDomain": TRUST_DOMAIN,
-            "source": {"manifests": str(manifests.folder)},
+            "source": source.source(),
             "ca": {"embedded": str(bench.workdir / "nodeward-ca")},
             "runDir": str(self.folder / "run"),
             "bpfDir": str(self.bpf_dir),

@@ -45,13 +45,15 @@ class ControlPlane:
         self._programs = programs()
         self._make_certificates()
         self.etcd = self.apiserver = None
+        self._audited = []
         self.admin = Api(f"{address}:6443", self.roots,
                          *self.client("admin", "system:masters"), netns)
         self._controllers = []
 
     def start(self):
         self.etcd = self._start(
-            "etcd", "/usr/bin/etcd", "--data-dir", f"{self.folder}/etcd",
+            "etcd", f"{self._programs}/etcd", "--data-dir",
+            f"{self.folder}/etcd",
             "--unsafe-no-fsync", "--listen-client-urls",
             "http://127.0.0.1:2379", "--advertise-client-urls",
             "http://127.0.0.1:2379", "--listen-peer-urls",
@@ -79,7 +81,7 @@ class ControlPlane:
             f"--kubelet-client-key={self.folder}/admin.key",
             f"--kubelet-certificate-authority={self.roots}",
             # exec and logs; else they ask DNS for a node's name.
-            "--kubelet-preferred-address-types=InternalIP")
+            "--kubelet-preferred-address-types=InternalIP", *self._audited)
 
         def ready():
             if not self.apiserver.running() or not self.etcd.running():
@@ -93,6 +95,26 @@ class ControlPlane:
             await_that("the API server is ready", ready, 180, 0.1)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.logs()}") from None
+
+    def audit(self, user):
+        """Before start(): what that user asks for is noted."""
+        policy = f"{self.folder}/audit.json"
+        with open(policy, "w", encoding="ascii") as file:
+            json.dump({"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+                       "omitStages": ["RequestReceived"], "rules": [
+                           {"level": "Metadata", "users": [user]},
+                           {"level": "None"}]}, file)
+        self._audited = [f"--audit-policy-file={policy}",
+                         f"--audit-log-path={self.folder}/audit.jsonl"]
+
+    def asked(self):
+        """(verb, URI, status) of each request so far of the audited user; of
+        a watch once when it begins and once when it ends."""
+        with open(f"{self.folder}/audit.jsonl", encoding="utf-8") as file:
+            events = [json.loads(line) for line in file if line[-1] == "\n"]
+        return [(event["verb"], event["requestURI"],
+                 event.get("responseStatus", {}).get("code"))
+                for event in events]
 
     def start_controllers(self):
         """The controller manager and the scheduler."""

@@ -11,15 +11,13 @@ from harness.process import await_that, run
 from .control_plane import ControlPlane, programs
 from .images import make_images
 from .kube_node import KubeNode
+from .machine_folders import MachineFolders
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 # What a kubelet sets for the whole machine.
 _SYSCTLS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic",
             "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
             "kernel/keys/root_maxbytes")
-# What a node mounts over; made on a machine that has never had any.
-_FOLDERS = ("/var/lib/cni", "/var/lib/kubelet", "/var/lib/containerd",
-            "/var/log/pods", "/var/log/containers", "/etc/cni", "/opt/cni")
 
 
 class KubeCluster:
@@ -29,7 +27,7 @@ class KubeCluster:
     def __init__(self, folder, prefix, binary, tell=print):
         self.folder, self._prefix, self._tell = folder, prefix, tell
         self._sysctls = {name: _read(f"/proc/sys/{name}") for name in _SYSCTLS}
-        self._new_folders = [at for at in _FOLDERS if not os.path.exists(at)]
+        self._folders = MachineFolders()
         self.programs = None
         self.binary = binary
         self.plane = None
@@ -158,11 +156,7 @@ class KubeCluster:
             if _read(f"/proc/sys/{name}") != value:
                 with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
                     file.write(value)
-        for folder in self._new_folders:
-            try:
-                os.rmdir(folder)
-            except OSError:
-                pass  # another cluster is there
+        self._folders.close()
         # Mounts of a node that has just died go a moment later.
         await_that(f"{self.folder} is gone", self._remove_folder, 20, 0.2)
 

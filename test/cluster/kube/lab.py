@@ -61,6 +61,7 @@ class Lab:
         self.runtimes = {}
 
     def start(self):
+        self.plane.audit(f"system:serviceaccount:{SYSTEM}:{AGENT}")
         self.plane.start()
         self.namespace(SYSTEM)
         self.account(SYSTEM, AGENT)

@@ -70,7 +70,8 @@ class Agent:
     def serves(self):
         """Is it this process that answers, not another agent of the node?"""
         with open(f"{self.run_dir}/lock", encoding="ascii") as lock:
-            return lock.read().strip() == str(self.pid) and self.ready()
+            holder = lock.readline().strip()
+        return holder == str(self.pid) and self.ready()
 
     def terminate(self):
         """SIGTERM, and goes on at once."""
