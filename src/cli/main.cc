@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "cli/ca_options.h"
 #include "cli/certs.h"
-#include "cli/check.h"
+#include "cli/check_options.h"
 #include "cli/completion.h"
 #include "cli/edges.h"
 #include "cli/in_charge.h"
@@ -60,7 +60,6 @@ struct CommandLine {
                        const std::string& examples);
   void AddAgent();
   void AddCerts();
-  void AddCheck();
   void AddEdges();
   void AddInCharge();
   void AddPolicy();
@@ -77,9 +76,7 @@ struct CommandLine {
   AgentOptions agent;
   CertsOptions certs;
   ShowCertificateOptions show_certificate;
-  CheckOptions check;
-  ClusterOptions check_cluster;
-  std::string check_wait = "0s";
+  CheckFlags check;
   CaOptions ca;
   EdgesOptions edges;
   PolicyTestOptions policy_test;
@@ -105,7 +102,11 @@ CommandLine::CommandLine(const Environment& environment)
   AddRunDir(&app, &run_dir);
   AddAgent();
   AddCerts();
-  AddCheck();
+  AddCheckOptions(AddCommand("check",
+                             "Check this node, or all of a cluster: kernel, "
+                             "capture, agent, certificates",
+                             ""),
+                  &run_dir, &check);
   AddCaOptions(AddCommand("ca", "Run a CA for the agents, or make one", ""),
                &ca);
   AddEdges();
@@ -199,43 +200,6 @@ void CommandLine::AddCerts() {
                    "spiffe://… or NAMESPACE/SERVICEACCOUNT")
       ->required()
       ->type_name("");
-}
-
-void CommandLine::AddCheck() {
-  CLI::App* const command = AddCommand(
-      "check",
-      "Check this node, or all of a cluster: kernel, capture, agent, "
-      "certificates",
-      "nodeward check\n"
-      "nodeward check --wait 1m\n"
-      "nodeward check -o short\n"
-      "nodeward check --kubeconfig ~/.kube/config\n"
-      "nodeward check --context production -n nodeward-system -o json\n\n"
-      "With --kubeconfig or --context the agents of a cluster are asked, by\n"
-      "pods/exec in their pods: whoever may do that needs nothing else.\n"
-      "√ is good, ‼ a warning, × an error. The exit status is 1 when there is\n"
-      "an error, or an agent that cannot be asked.");
-  AddRunDir(command, &run_dir);
-  command->add_option("-o,--output", check.output, "How to print it")
-      ->check(CLI::IsMember({"table", "short", "json"}))
-      ->type_name("FORMAT");
-  command
-      ->add_option("--wait", check_wait,
-                   "How long to try again while there is an error")
-      ->type_name("DURATION");
-  command
-      ->add_option("--kubeconfig", check_cluster.kubeconfig,
-                   "Check the cluster of this file ($KUBECONFIG, or "
-                   "~/.kube/config)")
-      ->type_name("FILE");
-  command
-      ->add_option("--context", check_cluster.context,
-                   "Check the cluster of this context of the kubeconfig")
-      ->type_name("NAME");
-  command
-      ->add_option("-n,--namespace", check_cluster.name_space,
-                   "Where the cluster's agents are (nodeward-system)")
-      ->type_name("NS");
 }
 
 void CommandLine::AddEdges() {
@@ -498,21 +462,9 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     return Certs(environment, line.certs);
   }
   if (command == "check") {
-    if (!absl::ParseDuration(line.check_wait, &line.check.wait)) {
-      return absl::InvalidArgumentError(StrCat(
-          "--wait ", line.check_wait, ": use a duration such as 30s or 5m"));
-    }
-    line.check.run_dir = line.run_dir;
-    const CLI::App& check = *line.app.get_subcommand("check");
-    if (check.count("--kubeconfig") > 0 || check.count("--context") > 0) {
-      line.check.cluster = line.check_cluster;
-    } else if (check.count("--namespace") > 0) {
-      return absl::InvalidArgumentError(
-          "--namespace is a cluster's: name it with --kubeconfig or --context");
-    }
-    return RunCheck(environment, line.check);
+    return DispatchCheck(environment, *line.app.get_subcommand("check"),
+                         line.run_dir, line.check);
   }
-  if (command == "cni") return environment.run_plugin();
   if (command == "ca") {
     return DispatchCa(environment, *line.app.get_subcommand("ca"), line.ca);
   }
