@@ -488,6 +488,7 @@ base::StatusOr<int> Dispatch(Environment& environment, CommandLine& line,
     line.tap.run_dir = line.run_dir;
     return Tap(environment, line.tap);
   }
+  if (command == "cni") return environment.run_plugin();
   if (command == "uninstall") {
     line.uninstall.run_dir = line.run_dir;
     return Uninstall(environment, line.uninstall);

@@ -5,9 +5,9 @@
 
 namespace nodeward::model {
 
-bool LabelSelector::Requirement::Holds(const Labels& labels) const {
-  const auto found = labels.find(key);
-  const bool has = found != labels.end();
+bool LabelSelector::Requirement::Holds(const Labels& of) const {
+  const auto found = of.find(key);
+  const bool has = found != of.end();
   const bool listed = has && std::find(values.begin(), values.end(),
                                        found->second) != values.end();
   switch (op) {

@@ -19,7 +19,7 @@ struct LabelSelector {
     Operator op = Operator::kExists;
     std::vector<std::string> values;  // of kIn and kNotIn
 
-    bool Holds(const Labels& labels) const;
+    bool Holds(const Labels& of) const;
     friend bool operator==(const Requirement&, const Requirement&) = default;
   };
   Labels labels;  // matchLabels

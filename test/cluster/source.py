@@ -52,7 +52,8 @@ def in_streams(s, lab):
                if verb == "watch" and status == 200
                and "sendInitialEvents=true" in uri}
     s.check("what a stream began with", sorted(streams),
-            ["endpointslices", "namespaces", "pods", "services"])
+            ["endpointslices", "namespaces", "networkpolicies", "pods",
+             "services"])
     s.check("what was listed", [uri for verb, uri, status in asked
                                 if verb == "list" and status == 200], [])
 

@@ -48,8 +48,9 @@ def many(s):
     s.check("each asked for once", max(asked.count(
         f"identity=spiffe://cluster.local/ns/mesh/sa/{name} ")
         for name in names), 1)
-    s.that(f"never more than {IN_FLIGHT} at a time",
-           "certificate not issued" not in agent.log())
+    s.check(f"never more than {IN_FLIGHT} at a time", [
+        line for line in agent.log().splitlines()
+        if "RESOURCE_EXHAUSTED" in line], [])
     traffic.stop()
     s.note(f"{len(traffic.seen())} connections meanwhile, the slowest "
            f"{traffic.slowest():.1f} s")
