@@ -20,7 +20,7 @@ constexpr size_t kMaxMessage = 16 << 20;
 constexpr std::string_view kEndOfHead = "\r\n\r\n";
 constexpr std::string_view kProtocolId = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-constexpr uint8_t kContinuation = 0, kText = 1, kBinary = 2;
+constexpr uint8_t kContinuation = 0, kBinary = 2;
 constexpr uint8_t kClose = 8, kPing = 9, kPong = 10;
 constexpr uint8_t kLastFrame = 0x80, kReserved = 0x70, kMasked = 0x80;
 
