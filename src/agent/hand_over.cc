@@ -18,7 +18,6 @@ namespace nodeward::agent {
 namespace {
 
 using base::Json;
-using base::StrCat;
 
 // From the request to "taken": certificates and snapshot are there already.
 constexpr absl::Duration kHandoverDeadline = absl::Seconds(30);

@@ -107,9 +107,10 @@ RootBundles::RootBundles(io::Loop& loop, kube::HttpClient* client,
               tick_.Set(kTick);
             }),
       config_maps_(std::make_unique<ConfigMaps>(&known_)) {
-  const auto follow = [&](kube::Resource resource, kube::ObjectSink* sink) {
+  const auto follow = [&](const kube::Resource& resource,
+                          kube::ObjectSink* sink) {
     watches_.push_back(std::make_unique<kube::ResourceWatch>(
-        loop, client_, std::move(resource), sink, random_, [this] {
+        loop, client_, resource, sink, random_, [this] {
           // A burst of changes is one; and from in there nothing can be asked.
           if (!soon_.pending()) soon_.Set(kSettle);
         }));

@@ -146,7 +146,7 @@ void InboundTunnel::Abort(Outcome outcome, std::string detail) {
   if (left()) return;
   if (tunnel_ == nullptr) return Refuse(outcome, std::move(detail));
   outcome_ = outcome;
-  tunnel_->Abort(outcome, std::move(detail));
+  tunnel_->Abort(outcome, detail);
 }
 
 // The client never got as far as a stream: this is the record of its attempt.

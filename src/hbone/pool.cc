@@ -151,7 +151,7 @@ void ClientTunnel::OnTunnelDown(const base::Status& why) {
 void ClientTunnel::Abort(observe::Outcome outcome, std::string detail) {
   if (left()) return;
   outcome_ = outcome;
-  tunnel_->Abort(outcome, std::move(detail));
+  tunnel_->Abort(outcome, detail);
 }
 
 void ClientTunnel::CheckPeer() {

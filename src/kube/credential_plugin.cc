@@ -62,7 +62,9 @@ std::vector<std::string> EnvironmentOf(const ClusterAccess& access) {
       all.emplace_back(line);
     }
   }
-  for (const auto& [name, value] : own) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : own) {
+    all.push_back(base::StrCat(name, "=", value));
+  }
   return all;
 }
 
