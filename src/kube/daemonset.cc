@@ -51,7 +51,7 @@ DaemonSet::DaemonSet(io::Loop& loop, HttpClient* client, std::string name)
 
 DaemonSet::~DaemonSet() = default;
 
-void DaemonSet::Watch(std::function<double()> random) {
+void DaemonSet::Watch(const std::function<double()>& random) {
   if (target_.empty()) return;
   const size_t slash = target_.rfind('/');
   watch_ = std::make_unique<ResourceWatch>(
@@ -59,7 +59,7 @@ void DaemonSet::Watch(std::function<double()> random) {
       Resource{.kind = "DaemonSet",
                .paths = {target_.substr(0, slash)},
                .field_selector = "metadata.name=" + target_.substr(slash + 1)},
-      static_cast<ObjectSink*>(this), std::move(random), [] {});
+      static_cast<ObjectSink*>(this), random, [] {});
   watch_->Start();
 }
 

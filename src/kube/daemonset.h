@@ -24,7 +24,7 @@ class DaemonSet final : private ObjectSink {
   ~DaemonSet() override;
 
   // From now on; `random` gives 0 to 1.
-  void Watch(std::function<double()> random);
+  void Watch(const std::function<double()>& random);
 
   // True if the API server says twice, a while apart, that it is gone or has a
   // deletionTimestamp; or if the watch has told so and the API server does not
