@@ -33,12 +33,15 @@ def programs():
 
 class ControlPlane:
     """An API server on https://ADDRESS:6443. `enter`: the words by which a
-    program is started where that address is; `netns`: the network it is in."""
+    program is started where that address is; `netns`: the network it is in;
+    `services`: their ranges."""
 
-    def __init__(self, folder, address, enter=(), netns=None):
+    def __init__(self, folder, address, enter=(), netns=None,
+                 services=("10.96.0.0/16",)):
         self.folder, self.address, self._enter = folder, address, list(enter)
         os.makedirs(folder, exist_ok=True)
         self.server = f"https://{address}:6443"
+        self._services = services
         self.roots = f"{folder}/ca.crt"
         # Signs tokens of ServiceAccounts.
         self.token_key = f"{folder}/accounts.key"
@@ -75,7 +78,7 @@ class ControlPlane:
             f"--service-account-signing-key-file={self.token_key}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
-            "--service-cluster-ip-range=10.96.0.0/16",
+            "--service-cluster-ip-range=" + ",".join(self._services),
             "--allow-privileged=true",
             f"--kubelet-client-certificate={self.folder}/admin.crt",
             f"--kubelet-client-key={self.folder}/admin.key",
