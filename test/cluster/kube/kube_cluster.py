@@ -51,7 +51,7 @@ class KubeCluster:
                 node.boot()
             self.plane = ControlPlane(
                 f"{self.folder}/plane", self.a.address,
-                self.a.enter(), self.a.netns, SERVICES)
+                self.a.enter(), self.a.netns, SERVICES, self.a.address6)
             self._tell("control plane")
             for node in self.nodes.values():
                 node.start_containerd()

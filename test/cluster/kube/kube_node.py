@@ -196,7 +196,11 @@ route add {SERVICES[1]} dev eth0
             self.run("ctr", "-n", "k8s.io", "images", "import", path,
                      timeout=300)
 
-    def start_kubelet(self, plane):
+    def start_kubelet(self, plane, six_first=False):
+        """`six_first`: pods' first addresses, which it probes, are IPv6."""
+        addresses = [self.address, self.address6]
+        if six_first:
+            addresses.reverse()
         certificate = f"kubelet-{self.name}"
         plane.certify_server(
             certificate,
@@ -207,9 +211,13 @@ route add {SERVICES[1]} dev eth0
         # It ends when the CRI is still starting.
         self.start("kubelet", f"{self._programs}/kubelet",
                    f"--config={config}",
-                   f"--node-ip={self.address},{self.address6}",
+                   f"--node-ip={','.join(addresses)}",
                    "--kubeconfig=" + plane.kubeconfig(
                        f"node-{self.name}", user, "system:nodes"), again=True)
+
+    def restart_kubelet(self, plane, **options):
+        self._started["kubelet"].kill()
+        self.start_kubelet(plane, **options)
 
     def start_proxy(self, plane):
         config = self._write("kube-proxy.json", json.dumps({
