@@ -3,21 +3,21 @@
 the kubelet's probes over IPv6."""
 import json
 import os
+import re
 import socket
 
 from harness.capture import Capture
 from harness.entering import entered
 from harness.packets import Sniffer, ipv6, syn
 from harness.process import await_that, run
-from mesh import SYSTEM, account, deployment, peer_authentication
+from mesh import (BOTH_FAMILIES, SYSTEM, account, deployment,
+                  peer_authentication)
 
 ONLY_WITH_ALL = True
 NODE_PORT = 30182
 # A recording without packets.
 EMPTY = 24
 PLUGIN = "nodeward-cni"
-BOTH = ["/usr/bin/python3", "-m", "gunicorn", "--worker-tmp-dir=/dev/shm", "-b",
-        "[::]:80", "httpbin:app"]
 
 
 def service(name, app="httpbin", **spec):
@@ -31,7 +31,8 @@ def addresses(mesh, namespace, app):
     """[IPv4, IPv6], as URLs have them."""
     pod = mesh.cluster.get("pods", "-n", namespace, "-l", f"app={app}")[0]
     found = [one["ip"] for one in pod["status"]["podIPs"]]
-    return [f"[{ip}]" if ":" in ip else ip for ip in sorted(found, key=len)]
+    return sorted((f"[{ip}]" if ":" in ip else ip for ip in found),
+                  key=lambda ip: ip[0] == "[")
 
 
 def ways(mesh):
@@ -49,6 +50,17 @@ def ways(mesh):
         "headless, IPv6": ["http://headless.dual", "-6"],
         "the pod, IPv4": [f"http://{four}"],
         "the pod, IPv6": [f"http://{six}"]}
+
+
+def link_local(mesh, app):
+    """The address that its server has besides, which no API tells."""
+    text = mesh.cluster.kubectl("exec", "-n", "dual", f"deploy/{app}", "--",
+                                "/bin/busybox", "cat", "/proc/net/if_inet6"
+                                ).stdout
+    for line in text.splitlines():
+        if line.startswith("fe80") and line.split()[-1] == "eth0":
+            return ":".join(re.findall("....", line[:32]))
+    raise RuntimeError(f"{app} has no link-local address:\n{text}")
 
 
 def settled(ask, expected):
@@ -86,7 +98,7 @@ def prepare(mesh):
     mesh.ready()
     mesh.namespace("dual", **{"nodeward.io/mesh": "enabled"})
     mesh.namespace("legacy")
-    mesh.httpbin("dual", node="node-b", command=BOTH)
+    mesh.httpbin("dual", node="node-b", command=BOTH_FAMILIES)
     mesh.httpbin("dual", "old", node="node-b")
     mesh.cluster.apply(
         service("both", ipFamilyPolicy="RequireDualStack", type="NodePort",
@@ -129,22 +141,28 @@ def strict(s, mesh):
             ("legacy", "sleep", "refused")):
         s.check(f"STRICT, {namespace}/{app}", all_ways(
             mesh, namespace, app, expected), expected)
-    six = addresses(mesh, "dual", "httpbin")[1]
-    port = f"http://[{mesh.cluster.b.address6}]:{NODE_PORT}"
-    for what, app, url in (
-            ("a hostNetwork pod of its node", "host", f"http://{six}"),
-            ("a NodePort's client", "sleep", port)):
-        s.check(f"STRICT, {what}, IPv6", settled(lambda: mesh.outcome(
-            "legacy", app, url + "/ip"), "refused"), "refused")
-    mesh.cluster.apply(peer_authentication("dual", "PERMISSIVE"))
-    s.check("PERMISSIVE, a NodePort's client, IPv6", settled(
-        lambda: mesh.outcome("legacy", "sleep", port + "/ip"), "200"), "200")
-    mesh.cluster.apply(peer_authentication("dual", "STRICT"))
+    other_ways(s, mesh)
     # It listens on 0.0.0.0.
     four, six = addresses(mesh, "dual", "old")
     s.check("a server of IPv4 alone", [mesh.outcome(
         "dual", "sleep", f"http://{ip}/ip") for ip in (four, six)],
         ["200", "refused"])
+
+
+def other_ways(s, mesh):
+    """Into it from outside of the mesh, over IPv6."""
+    six = addresses(mesh, "dual", "httpbin")[1]
+    port = f"http://[{mesh.cluster.b.address6}]:{NODE_PORT}"
+    neighbour = f"http://[{link_local(mesh, 'httpbin')}%cni0]"
+    for mode, expected in (("PERMISSIVE", "200"), ("STRICT", "refused")):
+        mesh.cluster.apply(peer_authentication("dual", mode))
+        for what, app, url in (
+                ("a hostNetwork pod of its node", "host", f"http://{six}"),
+                ("the same, to its link-local address", "host", neighbour),
+                ("a NodePort's client", "sleep", port)):
+            s.check(f"{mode}, {what}, IPv6", settled(
+                lambda one=app, to=url: mesh.outcome(
+                    "legacy", one, to + "/ip"), expected), expected)
 
 
 def on_the_wire(s, mesh):
@@ -227,10 +245,10 @@ def required(s, mesh):
     cluster = mesh.cluster
     mesh.namespace("careful", **{"nodeward.io/mesh": "enabled",
                                  "nodeward.io/outbound": "require-mtls"})
-    mesh.httpbin("careful", "client", node="node-a")
+    mesh.httpbin("careful", "client", node="node-b")
     cluster.await_pods("careful", "app=client")
     mesh.await_state("careful", "client", "enrolled")
-    target = addresses(mesh, "dual", "httpbin")[1].strip("[]")
+    target = addresses(mesh, "dual", "sleep")[1].strip("[]")
 
     def send(namespace, app, port, to_port):
         """A SYN by hand."""
@@ -241,7 +259,8 @@ def required(s, mesh):
             "-c", "import socket\n"
             "raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 255)\n"
             f"raw.sendto(bytes.fromhex('{packet.hex()}'), ('{target}', 0))")
-    with Sniffer(Wire(cluster.b)) as sniffer:
+    beside_it(s, mesh)
+    with Sniffer(Wire(cluster.a)) as sniffer:
         send("careful", "client", 42000, 80)
         # Behind it on the same way.
         send("careful", "client", 42001, 15008)
@@ -254,6 +273,20 @@ def required(s, mesh):
             send("careful", "client", 42002, 80)
             return 42002 in sniffer.ports
         s.that("without the label", await_that("it passes", passes, 30, 0.5))
+
+
+def beside_it(s, mesh):
+    """To a pod of its own node, by the address that nobody lists."""
+    mesh.cluster.apply(peer_authentication("dual", "PERMISSIVE"))
+    url = f"http://[{link_local(mesh, 'httpbin')}%eth0]/ip"
+    s.check("from a pod that may", settled(lambda: mesh.outcome(
+        "dual", "near", url), "200"), "200")
+    s.check("from one that may not", mesh.cluster.kubectl(
+        "exec", "-n", "careful", "deploy/client", "--", "/usr/bin/python3",
+        "-c", "import urllib.request\ntry:\n urllib.request.urlopen("
+        f"'{url}', timeout=5)\n print('served')\nexcept OSError:\n "
+        "print('refused')").stdout.strip(), "refused")
+    mesh.cluster.apply(peer_authentication("dual", "STRICT"))
 
 
 def api_server(s, mesh):
@@ -309,6 +342,7 @@ def kubelet(s, mesh):
         await_addresses(cluster, "fd89::2")
         six_first(s, mesh)
     finally:
+        replace_ca_service(cluster, {})
         cluster.b.restart_kubelet(cluster.plane)
     await_addresses(cluster, "10.89.0.2")
     s.check("IPv4 first again", all_ways(mesh, "dual", "sleep", "200"), "200")
@@ -327,14 +361,28 @@ def exempted(mesh):
         "counters"]["probe_exempted"]
 
 
+def replace_ca_service(cluster, families):
+    """The agents' way to their CA; what helm made is of one family."""
+    service_of_ca = cluster.get("service", "nodeward-ca", "-n", SYSTEM)[0]
+    for name in ("uid", "resourceVersion", "creationTimestamp"):
+        service_of_ca["metadata"].pop(name)
+    for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        service_of_ca["spec"].pop(name)
+    service_of_ca["spec"] |= families
+    cluster.kubectl("replace", "--force", "-f", "-",
+                    stdin=json.dumps(service_of_ca))
+
+
 def six_first(s, mesh):
     cluster = mesh.cluster
     often = {"periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 3}
     probes = {"http": {"httpGet": {"path": "/status/200", "port": 80}},
               "tcp": {"tcpSocket": {"port": 80}}}
     for name, probe in probes.items():
-        mesh.httpbin("dual", f"probed-{name}", node="node-b", command=BOTH,
-                     livenessProbe=probe | often, readinessProbe=probe | often)
+        probe |= often
+        mesh.httpbin("dual", f"probed-{name}", node="node-b",
+                     command=BOTH_FAMILIES, livenessProbe=probe,
+                     readinessProbe=probe)
     found = {name: cluster.await_pods("dual", f"app=probed-{name}")[0]
              for name in probes}
     s.check("first addresses of new pods", {
@@ -352,6 +400,7 @@ def six_first(s, mesh):
         s.check(f"its restarts, {name}", sum(
             one["restartCount"] for one in pod["status"]["containerStatuses"]),
             0)
+    replace_ca_service(cluster, {"ipFamilies": ["IPv6"]})
     for app in ("agent", "ca"):
         label = f"app.kubernetes.io/name=nodeward-{app}"
         cluster.kubectl("delete", "pod", "-n", SYSTEM, "-l", label,

@@ -9,6 +9,9 @@ from kube import PODS, SERVICES
 _ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
 SYSTEM = "nodeward-system"
 URL = "http://httpbin.mtls-test:8000"
+# httpbin, which else listens on IPv4 alone.
+BOTH_FAMILIES = ["/usr/bin/python3", "-m", "gunicorn",
+                 "--worker-tmp-dir=/dev/shm", "-b", "[::]:80", "httpbin:app"]
 
 
 def account(name, namespace):
