@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""httpbin and sleep by namespaces: PERMISSIVE, STRICT, and a policy's 403; STRICT
-over IPv6 as well."""
+"""httpbin and sleep by namespaces: PERMISSIVE, STRICT (also over IPv6), and a
+policy's 403."""
 from harness.process import await_that
 from mesh import BOTH_FAMILIES, URL, peer_authentication
 
@@ -44,12 +44,12 @@ def scenario(s, mesh):
         return {namespace: mesh.outcome(namespace, "sleep", f"{url}/ip")
                 for namespace in ("full", "mtls-test", "legacy")}
 
-    def settled(expected):
+    def settled(expected, url=URL):
         try:
-            await_that("settled", lambda: matrix() == expected, 30, 0.5)
+            await_that("settled", lambda: matrix(url) == expected, 30, 0.5)
         except TimeoutError:
             pass
-        return matrix()
+        return matrix(url)
     s.check("PERMISSIVE", settled({"full": "200", "mtls-test": "200",
                                    "legacy": "200"}),
             {"full": "200", "mtls-test": "200", "legacy": "200"})
@@ -62,7 +62,8 @@ def scenario(s, mesh):
     mesh.cluster.apply(peer_authentication("mtls-test", "STRICT"))
     expected = {"full": "200", "mtls-test": "200", "legacy": "refused"}
     s.check("STRICT", settled(expected), expected)
-    s.check("STRICT, IPv6", matrix("http://six.mtls-test:8000"), expected)
+    s.check("STRICT, IPv6", settled(expected, "http://six.mtls-test:8000"),
+            expected)
     s.check("curl's exit when it is refused", mesh.curl(
         "legacy", "sleep", f"{URL}/ip"), ("000", 56))
 
