@@ -9,13 +9,24 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
+#include "absl/strings/str_format.h"
 #include "base/handle.h"
 #include "base/text.h"
 
 namespace nodeward::kernel {
+namespace {
+
+bool IsVersion(std::string_view name) {
+  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
+  return name.size() > 1 && name[0] == 'v' &&
+         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+}  // namespace
 
 bool IsOnBpfFileSystem(const std::string& path) {
   struct statfs fs;
@@ -51,6 +62,29 @@ std::vector<std::string> ListDirectory(const std::string& path) {
     if (name != "." && name != "..") names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string NameOf(uint64_t cookie) { return absl::StrFormat("%016x", cookie); }
+
+std::vector<uint64_t> CookiesIn(const std::string& directory) {
+  std::vector<uint64_t> cookies;
+  for (const std::string& name : ListDirectory(directory)) {
+    uint64_t cookie = 0;
+    auto [end, error] =
+        std::from_chars(name.data(), name.data() + name.size(), cookie, 16);
+    if (error == std::errc() && end == name.data() + name.size())
+      cookies.push_back(cookie);
+  }
+  return cookies;
+}
+
+std::vector<std::string> ListVersions(const std::string& bpf_dir) {
+  // A folder elsewhere holds no pins, hence nothing of ours.
+  if (!IsOnBpfFileSystem(bpf_dir)) return {};
+  std::vector<std::string> names = ListDirectory(bpf_dir);
+  std::erase_if(names,
+                [](const std::string& name) { return !IsVersion(name); });
   return names;
 }
 
