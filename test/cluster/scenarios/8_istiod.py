@@ -18,6 +18,9 @@ SERVER = "istiod.istio-system.svc"
 # As README tells a user.
 TRUSTED = ("--set", f"trustedZtunnelNamespace={SYSTEM}", "--set",
            "trustedZtunnelName=nodeward-agent")
+BESIDE_ZTUNNEL = (
+    "--set-string", "env.CA_TRUSTED_NODE_ACCOUNTS="
+    rf"istio-system/ztunnel\,{SYSTEM}/nodeward-agent")
 WITH_ISTIOD = ("--set", "ca.enabled=false", "--set",
                f"ca.address={SERVER}:15012", "--set", "ca.audience=istio-ca",
                "--set", "ca.rootsConfigMap=istio-ca-root-cert")
@@ -35,6 +38,10 @@ print(json.dumps(client.ask(asked["csr"], asked["token"], asked["identity"],
 
 def scenario(s, mesh):
     cluster = mesh.cluster
+    said = cluster.helm("template", mesh.chart, "--set", "ca.enabled=false",
+                        "--kube-version", "1.34", check=False)
+    s.that("another CA needs an address", said.returncode != 0
+           and "needs ca.address" in said.stderr)
     if mesh.installed:
         mesh.uninstall()
     # Istio has these kinds itself.
@@ -154,6 +161,11 @@ def chain(s, mesh, roots):
     s.that("istiod signed it", "O = cluster.local" in said)
     s.check("its only name", said.split("URI:")[1:],
             ["spiffe://cluster.local/ns/full/sa/sleep\n"])
+    done = mesh.ask("node-a", "check")
+    s.check("nodeward check", (done.returncode, "match CA" in done.stdout),
+            (0, True))
+    if done.returncode:
+        s.note(done.stdout)
 
 
 def not_for_others(s, mesh, roots):
@@ -209,14 +221,16 @@ def away(s, mesh, istiod):
     newcomer(mesh, "late")
     s.check("one that has no certificate yet", mesh.outcome(
         "full", "late", f"{URL}/ip") == "200", False)
-    before = certificate(mesh, "node-a", "ns/full/sa/sleep")
-    istiod.scale(1)
 
-    def renewed():
-        now = certificate(mesh, "node-a", "ns/full/sa/sleep")
-        return now.get("serial") not in (None, "", before["serial"])
+    def own():
+        return certificate(mesh, "node-a", "ns/full/sa/sleep")
+    before = await_that("a renewal fails", lambda: own().get("error") and own(),
+                        120, 0.5)
+    s.check("while renewals fail", strict(mesh), expected)
+    istiod.scale(1)
     # The longest pause between two attempts is 150 s.
-    await_that("certificates are renewed", renewed, 240, 1)
+    await_that("certificates are renewed", lambda: own().get("serial") not in (
+        None, "", before["serial"]), 240, 0.5)
     s.that("certificates are renewed when it is back", True)
     s.check("traffic after that", strict(mesh), expected)
     await_that("the newcomer is served", lambda: mesh.outcome(
@@ -243,7 +257,7 @@ def not_trusted(s, mesh, istiod):
     s.that("the agent says what istiod lacks", True)
     s.check("it is not served", mesh.outcome(
         "full", "unknown", f"{URL}/ip") == "200", False)
-    istiod.trust(*TRUSTED)
+    istiod.trust(*BESIDE_ZTUNNEL)
     await_that("it is, once istiod trusts the agents", lambda: mesh.outcome(
         "full", "unknown", f"{URL}/ip") == "200", 60, 0.5)
     s.that("it is, once istiod trusts the agents", True)
