@@ -191,7 +191,8 @@ def not_for_others(s, mesh, roots):
         return json.loads(cluster.a.run(
             "/usr/bin/python3", "-c", ASK, f"{HERE}/../../peers",
             stdin=json.dumps(asked)).stdout)
-    refused = ["UNAUTHENTICATED", "request impersonation authentication failure"]
+    refused = ["UNAUTHENTICATED",
+               "request impersonation authentication failure"]
     s.check("an agent's token, for a pod of its node",
             ask("full/sa/sleep")[0], "OK")
     s.check("for one of another node", ask("mtls-test/sa/httpbin"), refused)
