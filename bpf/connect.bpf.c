@@ -53,9 +53,16 @@ struct {
   __type(value, struct nodeward_endpoint);
 } originals SEC(".maps");
 
-inline_step int leave_alone(struct bpf_sock_addr *ctx) {
-  /* Else a socket used again would tell its former peer's name. */
-  bpf_sk_storage_delete(&originals, ctx->sk);
+/*
+ * A socket used again must not tell its former peer's name. One on its way to
+ * the agent's listener may have been sent there just now, by the hook of
+ * another version that is attached beside this one.
+ */
+inline_step int leave_alone(struct bpf_sock_addr *ctx,
+                            const struct nodeward_endpoint *to) {
+  if (to->port != bpf_htons(NODEWARD_PORT_OUTBOUND) ||
+      !address_is_loopback(&to->address))
+    bpf_sk_storage_delete(&originals, ctx->sk);
   return ALLOW;
 }
 
@@ -179,7 +186,7 @@ int connect4(struct bpf_sock_addr *ctx) {
                                  .port = (__be16)ctx->user_port};
   struct nodeward_pod pod = {};
   __u32 action = decide(ctx, &to, &pod);
-  if (!action) return leave_alone(ctx);
+  if (!action) return leave_alone(ctx, &to);
   if (action == NODEWARD_REFUSE && can_set_retval)
     return refuse(NODEWARD_COUNT_CONNECT_REFUSED);
   if (divert(ctx, &to)) return refuse(NODEWARD_COUNT_CONNECT_FAILED);
@@ -204,7 +211,7 @@ int connect6(struct bpf_sock_addr *ctx) {
   to.address.words[3] = ctx->user_ip6[3];
   struct nodeward_pod pod = {};
   __u32 action = decide(ctx, &to, &pod);
-  if (!action) return leave_alone(ctx);
+  if (!action) return leave_alone(ctx, &to);
   if (action == NODEWARD_REFUSE && can_set_retval)
     return refuse(NODEWARD_COUNT_CONNECT_REFUSED);
   if (divert(ctx, &to)) return refuse(NODEWARD_COUNT_CONNECT_FAILED);

@@ -11,7 +11,7 @@
 #include "agent/agent.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "nodeward/abi/capture.h"
+#include "kernel/hooks.h"
 #include "nodeward/version.h"
 
 namespace nodeward::agent {
@@ -37,9 +37,7 @@ Json Refusal(std::string_view error, bool final) {
 }  // namespace
 
 HandoverTerms Agent::Terms() const {
-  return {.abi = NODEWARD_ABI_VERSION,
-          .bpf_dir = config_.bpf_dir,
-          .node = config_.node};
+  return {.bpf_dir = config_.bpf_dir, .node = config_.node};
 }
 
 void Agent::OnTakeoverRequest(base::Fd connection, const Json& args) {
@@ -65,7 +63,8 @@ void Agent::OnTakeoverRequest(base::Fd connection, const Json& args) {
     return;
   }
   base::LogInfo("hands over to another agent",
-                {{"version", base::GetString(args, "version")}});
+                {{"version", base::GetString(args, "version")},
+                 {"pins", base::StrCat(base::GetInt(args, "pins"))}});
   taker_ = std::move(taker);
   handover_deadline_ = std::make_unique<io::Timer>(
       *loop_, [this] { KeepServing("its time is up"); });
@@ -92,8 +91,11 @@ base::Status Agent::SendAll() {
   if (ready_server_ != nullptr) {
     Share(&own, "readiness", ready_server_->listener());
   }
-  NODEWARD_TRY(taker_->Send(
-      {{"ok", true}, {"pods", pods.size()}, {"version", kVersion}}, own));
+  NODEWARD_TRY(taker_->Send({{"ok", true},
+                             {"pods", pods.size()},
+                             {"version", kVersion},
+                             {"pins", kernel::PinVersion()}},
+                            own));
   for (capture::HandedPod& pod : pods) {
     hbone::PodListeners twice = engine_->DuplicateListeners(pod.uid);
     NODEWARD_TRY(taker_->Send(

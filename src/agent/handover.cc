@@ -31,22 +31,15 @@ constexpr struct {
 }  // namespace
 
 Json HandoverTerms::ToJson() const {
-  return {{"abi", abi}, {"bpfDir", bpf_dir}, {"node", node}};
+  return {{"bpfDir", bpf_dir}, {"node", node}};
 }
 
 HandoverTerms HandoverTerms::FromJson(const Json& json) {
-  return {.abi = static_cast<int>(base::GetInt(json, "abi")),
-          .bpf_dir = base::GetString(json, "bpfDir"),
+  return {.bpf_dir = base::GetString(json, "bpfDir"),
           .node = base::GetString(json, "node")};
 }
 
 base::Status HandoverTerms::MayTakeFrom(const HandoverTerms& giver) const {
-  if (abi != giver.abi) {
-    return absl::FailedPreconditionError(StrCat(
-        "its pinned maps are of version ", giver.abi, ", this agent's of ", abi,
-        ": stop it; this one serves as soon as it has ended (plaintext stays "
-        "refused meanwhile)"));
-  }
   if (bpf_dir != giver.bpf_dir) {
     return absl::FailedPreconditionError(StrCat("it pins in ", giver.bpf_dir,
                                                 ", this agent in ", bpf_dir,

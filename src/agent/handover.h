@@ -4,8 +4,8 @@
 // other: a connection to the control socket of the one that serves, each line
 // JSON, some with descriptors beside them (admin/descriptor_lines.h).
 //
-//   taker: {"command":"takeover","args":{"abi":1,"bpfDir":…,"node":…}}
-//   giver: {"ok":true,"pods":2} + lock, control, metrics, readiness
+//   taker: {"command":"takeover","args":{"bpfDir":…,"node":…,"pins":1,…}}
+//   giver: {"ok":true,"pods":2,…} + lock, control, metrics, readiness
 //          {"pod":"<uid>","netnsCookie":…,…} + listeners       for each pod
 //      or: {"ok":false,"error":"…","final":true}
 //   taker: {"taken":true}      it serves all of them, beside the giver
@@ -13,7 +13,8 @@
 //
 // Until "taken" the giver changes nothing in the kernel; an end of the
 // connection before that leaves it in charge. After it each sees the other's
-// end by the connection's.
+// end by the connection's. Their pins may be of different versions ("pins"):
+// the taker's hooks then stand beside the giver's until that has yielded.
 #pragma once
 
 #include <functional>
@@ -30,7 +31,6 @@ namespace nodeward::agent {
 
 // What both must have in common.
 struct HandoverTerms {
-  int abi = 0;  // NODEWARD_ABI_VERSION: that of pinned maps and programs
   std::string bpf_dir;
   std::string node;
 

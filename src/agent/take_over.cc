@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/socket.h"
+#include "kernel/hooks.h"
 #include "nodeward/version.h"
 
 namespace nodeward::agent {
@@ -89,6 +90,7 @@ base::StatusOr<HandedOver> Agent::AskForAll() {
   NODEWARD_TRY(handed.giver->CheckUser());
   Json args = Terms().ToJson();
   args["version"] = kVersion;
+  args["pins"] = kernel::PinVersion();
   const auto passing = [](const base::Status& status) {
     return status.ok() ? status : absl::UnavailableError(status.message());
   };
@@ -148,13 +150,15 @@ base::Status Agent::TakeOver() {
         "take over from the agent of this node: it did not let go; it serves "
         "on, or start this one again");
   }
+  enroller_->FormerYielded();
   NODEWARD_TRY(former_->Watch([](const admin::DescriptorLine&) {},
                               [this] { OnFormerGone(); }));
   NODEWARD_TRY(BuildPlugin());
   base::LogInfo(
       "took over from the agent of this node",
       {{"pods", StrCat(pods)},
-       {"its_version", base::GetString(handed.sockets.json, "version")}});
+       {"its_version", base::GetString(handed.sockets.json, "version")},
+       {"its_pins", StrCat(base::GetInt(handed.sockets.json, "pins"))}});
   Refresh();
   return base::OkStatus();
 }

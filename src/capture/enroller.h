@@ -97,12 +97,16 @@ class Enroller {
   // Changes nothing of the kernel from here on, and tells of the pods that are
   // served, without their listeners, which are the engine's.
   virtual std::vector<HandedPod> HandOver() = 0;
-  // The other did not take over: goes on.
+  // The other did not take over: goes on, without the hooks that it may have
+  // put beside ours.
   virtual void GoOn() = 0;
   // What another agent handed over, before the first Apply, which then enrols
-  // those pods on these listeners. What that agent does not serve any more is
-  // left to it until FormerGone.
+  // those pods on these listeners, beside that agent's hooks if its version is
+  // another one. What it does not serve any more is left to it until
+  // FormerGone.
   virtual void TakeOver(std::vector<HandedPod> pods) = 0;
+  // It serves no more: hooks of its version that are not ours go.
+  virtual void FormerYielded() = 0;
   virtual void FormerGone() = 0;
   // After the first Apply: OK when all that was handed over is served.
   virtual base::Status HandedServed() const = 0;

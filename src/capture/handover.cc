@@ -25,6 +25,10 @@ std::vector<HandedPod> NodeEnroller::HandOver() {
 
 void NodeEnroller::GoOn() {
   handing_over_ = false;
+  others_removed_ = false;
+  for (auto& [uid, pod] : pods_) {
+    if (pod.capture != nullptr) pod.capture->HooksMayBeGone();
+  }
   base::Status status = node_.hooks->Reread();
   status.Update(WatchProbes());
   if (!status.ok()) {
@@ -37,11 +41,16 @@ void NodeEnroller::GoOn() {
 }
 
 void NodeEnroller::TakeOver(std::vector<HandedPod> pods) {
-  former_lives_ = true;
+  former_lives_ = former_serves_ = true;
   for (HandedPod& pod : pods) {
     const uint64_t cookie = pod.netns_cookie;
     handed_.emplace(cookie, std::move(pod));
   }
+}
+
+void NodeEnroller::FormerYielded() {
+  former_serves_ = false;
+  RemoveOtherVersions();
 }
 
 void NodeEnroller::FormerGone() {

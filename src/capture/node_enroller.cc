@@ -134,8 +134,9 @@ void NodeEnroller::Work() {
 
 // Whatever they had is captured by now as it should be.
 void NodeEnroller::RemoveOtherVersions() {
-  if (snapshot_ == nullptr || std::exchange(others_removed_, true)) return;
-  const auto removed = kernel::RemoveOtherVersions(options_.bpf_dir);
+  if (snapshot_ == nullptr || former_serves_) return;
+  if (std::exchange(others_removed_, true)) return;
+  const auto removed = node_.hooks->RemoveOtherVersions();
   if (!removed.ok()) {
     base::LogError("hooks of another version of nodeward stay and refuse",
                    {{"error", Message(removed.status())}});

@@ -40,6 +40,7 @@ class NodeEnroller final : public Enroller {
   std::vector<HandedPod> HandOver() override;
   void GoOn() override;
   void TakeOver(std::vector<HandedPod> pods) override;
+  void FormerYielded() override;
   void FormerGone() override;
   base::Status HandedServed() const override;
 
@@ -120,6 +121,7 @@ class NodeEnroller final : public Enroller {
   std::vector<uint64_t> known_;  // cookies that a former agent left
   // By netns cookie: handed over, and not taken into service yet.
   std::map<uint64_t, HandedPod> handed_;
+  bool former_serves_ = false;
   bool former_lives_ = false;  // and may drain what it does not serve any more
   bool others_removed_ = false;
   bool handing_over_ = false;  // the kernel is another agent's to change

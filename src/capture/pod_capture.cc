@@ -245,6 +245,11 @@ std::vector<base::IpAddress> PodCapture::AddressesOf(
   return addresses;
 }
 
+void PodCapture::HooksMayBeGone() {
+  host_ = {};
+  guarded_.reset();
+}
+
 void PodCapture::Drain(std::function<void()> drained) {
   const uint64_t cookie = netns_->cookie();
   base::Status status = node_.hooks->DisableConnect(cookie);

@@ -74,6 +74,10 @@ class PodCapture {
   base::Status Seal(const model::Workload& workload,
                     const model::Snapshot& snapshot);
 
+  // Another agent may have put its own in the place of those at the veth: the
+  // next Update attaches them again.
+  void HooksMayBeGone();
+
   // Takes the hooks away, outbound first, and asks the engine to let the pod's
   // connections end; what they need to go on stays until Undo.
   void Drain(std::function<void()> drained);

@@ -13,7 +13,7 @@
 #include "kernel/outbound.h"
 #include "kernel/pin.h"
 #include "kernel/probes.h"
-#include "nodeward/abi/capture.h"
+#include "kernel/remove.h"
 
 namespace nodeward::kernel {
 namespace {
@@ -35,8 +35,10 @@ struct Layout {
 
 class KernelHooks final : public Hooks {
  public:
-  KernelHooks(Features features, SharedMaps maps)
-      : features_(features), maps_(std::move(maps)) {}
+  KernelHooks(std::string bpf_dir, Features features, SharedMaps maps)
+      : bpf_dir_(std::move(bpf_dir)),
+        features_(features),
+        maps_(std::move(maps)) {}
 
   base::Status Start(const Layout& layout, const std::string& cgroup_path);
   void MoveTo(const Layout& layout) {
@@ -102,6 +104,9 @@ class KernelHooks final : public Hooks {
   absl::flat_hash_map<std::string, uint64_t> Counters() const override {
     return counters_->Read();
   }
+  base::StatusOr<std::vector<std::string>> RemoveOtherVersions() override {
+    return RemoveOtherPins(bpf_dir_);
+  }
   base::Status Reread() override {
     NODEWARD_ASSIGN(destinations_, Destinations::Open(maps_));
     return base::OkStatus();
@@ -122,6 +127,7 @@ class KernelHooks final : public Hooks {
   }
 
  private:
+  const std::string bpf_dir_;
   // Constant after Start.
   Features features_;
   SharedMaps maps_;
@@ -176,7 +182,7 @@ base::Status RemoveUnfinished(const std::string& directory) {
 
 base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(const Options& options) {
   NODEWARD_TRY(MakePinDirectory(options.bpf_dir));
-  std::string root = base::StrCat(options.bpf_dir, "/v", NODEWARD_ABI_VERSION);
+  std::string root = base::StrCat(options.bpf_dir, "/v", PinVersion());
   bool adopt = PathExists(root);
   NODEWARD_TRY(RemovePin(base::StrCat(root, kUnfinished)));
   std::string aside = adopt ? root : base::StrCat(root, kUnfinished);
@@ -187,7 +193,12 @@ base::StatusOr<std::unique_ptr<Hooks>> Hooks::Load(const Options& options) {
     NODEWARD_TRY(RemoveUnfinished(directory));
   }
   NODEWARD_ASSIGN(SharedMaps maps, SharedMaps::Open(layout.maps));
-  auto hooks = std::make_unique<KernelHooks>(ProbeFeatures(), std::move(maps));
+  for (const std::string& name : ListVersions(options.bpf_dir)) {
+    const std::string other = base::StrCat(options.bpf_dir, "/", name);
+    if (other != aside) maps.ShareConnections(Layout(other).maps);
+  }
+  auto hooks = std::make_unique<KernelHooks>(options.bpf_dir, ProbeFeatures(),
+                                             std::move(maps));
   base::Status status = hooks->Start(layout, options.cgroup_path);
   if (status.ok() && !adopt) {
     status = RenamePin(aside, root);

@@ -2,7 +2,7 @@
 //
 // kernel: loads, pins and attaches the BPF programs and speaks to their maps.
 // libbpf lives only here. Every link and map is pinned below Options::bpf_dir
-// under v<NODEWARD_ABI_VERSION>/, so that the hooks outlive the agent (closed,
+// under v<PinVersion()>/, so that the hooks outlive the agent (closed,
 // not open) and the next agent takes them over. One thread, except the
 // functions that say otherwise.
 #pragma once
@@ -22,6 +22,10 @@
 #include "base/status.h"
 
 namespace nodeward::kernel {
+
+// The version of the pins that this program makes and adopts, which is part of
+// their path.
+int PinVersion();
 
 enum class Action { kCapture, kRefuse };
 
@@ -108,6 +112,11 @@ class Hooks {
   virtual base::Status SetNodeAddresses(
       const std::vector<base::IpAddress>& addresses) = 0;
   virtual absl::flat_hash_map<std::string, uint64_t> Counters() const = 0;
+  // Unpins and detaches what other versions have, for when these hooks stand,
+  // and tells what, a line each. Until then both are attached: what either
+  // captures is captured, and known to the agents of both (where
+  // include/nodeward/abi/capture.h says so); what either refuses is refused.
+  virtual base::StatusOr<std::vector<std::string>> RemoveOtherVersions() = 0;
   // Another agent may have written destinations: reads what there is now.
   virtual base::Status Reread() { return base::OkStatus(); }
 
@@ -134,10 +143,5 @@ class Hooks {
 // Fine when there is nothing. REQUIRES: on a node without tcx, the thread is in
 // the node's network namespace.
 base::StatusOr<std::vector<std::string>> RemovePins(const std::string& bpf_dir);
-
-// The same for what agents of other ABI versions left, and of this one nothing:
-// for when this one's hooks stand. Until then both are attached, which closes.
-base::StatusOr<std::vector<std::string>> RemoveOtherVersions(
-    const std::string& bpf_dir);
 
 }  // namespace nodeward::kernel

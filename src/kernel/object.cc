@@ -14,17 +14,26 @@
 namespace nodeward::kernel {
 namespace {
 
-// A pinned map of another shape would make programs read beyond its values.
-base::Status CheckShape(const bpf_map* wanted, int fd,
-                        const std::string& path) {
+// Maps that outlive the agent's version (include/nodeward/abi/capture.h).
+constexpr std::string_view kOfConnections[] = {"agent_sockets", "exempt",
+                                               "flows", "originals"};
+
+base::StatusOr<bool> HasShape(const bpf_map* wanted, int fd,
+                              const std::string& name) {
   bpf_map_info info{};
   uint32_t size = sizeof(info);
   if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
-    return base::ErrnoStatus(errno, base::StrCat("read pinned map ", path));
-  if (info.type == bpf_map__type(wanted) &&
-      info.key_size == bpf_map__key_size(wanted) &&
-      info.value_size == bpf_map__value_size(wanted))
-    return base::OkStatus();
+    return base::ErrnoStatus(errno, base::StrCat("read pinned map ", name));
+  return info.type == bpf_map__type(wanted) &&
+         info.key_size == bpf_map__key_size(wanted) &&
+         info.value_size == bpf_map__value_size(wanted);
+}
+
+// A pinned map of another shape would make programs read beyond its values.
+base::Status CheckShape(const bpf_map* wanted, int fd,
+                        const std::string& path) {
+  NODEWARD_ASSIGN(const bool same, HasShape(wanted, fd, path));
+  if (same) return base::OkStatus();
   return absl::FailedPreconditionError(
       base::StrCat("adopt pinned map ", path,
                    ": it has another layout than this agent's (remove what the "
@@ -46,6 +55,24 @@ base::StatusOr<SharedMaps> SharedMaps::Open(const std::string& directory) {
   return maps;
 }
 
+void SharedMaps::ShareConnections(const std::string& directory) {
+  for (const std::string_view name : kOfConnections) {
+    auto fd = OpenPin(base::StrCat(directory, "/", name));
+    if (fd.ok()) others_.emplace(name, *std::move(fd));
+  }
+}
+
+base::Status SharedMaps::ShareOne(bpf_map* map) const {
+  const auto other = others_.find(bpf_map__name(map));
+  if (other == others_.end()) return base::OkStatus();
+  NODEWARD_ASSIGN(const bool same,
+                  HasShape(map, other->second.get(), other->first));
+  if (!same || bpf_map__reuse_fd(map, other->second.get()) == 0)
+    return base::OkStatus();
+  return base::ErrnoStatus(
+      errno, base::StrCat("share another version's map ", other->first));
+}
+
 base::Status SharedMaps::Load(bpf_object* object, std::string_view name,
                               std::string_view own_map) {
   std::vector<bpf_map*> created;
@@ -54,6 +81,7 @@ base::Status SharedMaps::Load(bpf_object* object, std::string_view name,
     if (!IsShared(map, own_map)) continue;
     auto pinned = maps_.find(bpf_map__name(map));
     if (pinned == maps_.end()) {
+      NODEWARD_TRY(ShareOne(map));
       created.push_back(map);
       continue;
     }

@@ -20,6 +20,11 @@ class SharedMaps {
   // Opens what `directory` holds.
   static base::StatusOr<SharedMaps> Open(const std::string& directory);
 
+  // Those that another version has pinned in `directory`: what they keep of
+  // connections and sockets goes on in those of ours that have the same shape
+  // and are not there yet. None is fine.
+  void ShareConnections(const std::string& directory);
+
   // Loads `object`. Its maps, except read-only data and the one named
   // `own_map`, are the shared ones; those not there yet are created and pinned.
   // The verifier's last lines are in an error.
@@ -41,8 +46,11 @@ class SharedMaps {
   explicit SharedMaps(std::string directory)
       : directory_(std::move(directory)) {}
 
+  base::Status ShareOne(bpf_map* map) const;
+
   std::string directory_;
   absl::flat_hash_map<std::string, base::Fd> maps_;
+  absl::flat_hash_map<std::string, base::Fd> others_;  // another version's
 };
 
 }  // namespace nodeward::kernel

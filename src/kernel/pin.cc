@@ -16,6 +16,15 @@
 #include "base/text.h"
 
 namespace nodeward::kernel {
+namespace {
+
+bool IsVersion(std::string_view name) {
+  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
+  return name.size() > 1 && name[0] == 'v' &&
+         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+}  // namespace
 
 bool IsOnBpfFileSystem(const std::string& path) {
   struct statfs fs;
@@ -51,6 +60,15 @@ std::vector<std::string> ListDirectory(const std::string& path) {
     if (name != "." && name != "..") names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> ListVersions(const std::string& bpf_dir) {
+  // A folder elsewhere holds no pins, hence nothing of ours.
+  if (!IsOnBpfFileSystem(bpf_dir)) return {};
+  std::vector<std::string> names = ListDirectory(bpf_dir);
+  std::erase_if(names,
+                [](const std::string& name) { return !IsVersion(name); });
   return names;
 }
 

@@ -25,6 +25,10 @@ bool PathExists(const std::string& path);
 // Names in a folder, sorted; none when it does not exist.
 std::vector<std::string> ListDirectory(const std::string& path);
 
+// The folders of versions ("v1", "v1-new") below `bpf_dir`, which may be shared
+// with others; none when it holds no pins.
+std::vector<std::string> ListVersions(const std::string& bpf_dir);
+
 // Pins under a name of its own and renames: what `path` held is replaced in
 // one step.
 base::Status Pin(int fd, const std::string& path);

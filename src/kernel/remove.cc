@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernel/remove.h"
+
 #include <unistd.h>
 
 #include <string>
@@ -10,17 +12,9 @@
 #include "kernel/link.h"
 #include "kernel/pin.h"
 #include "kernel/veth.h"
-#include "nodeward/abi/capture.h"
 
 namespace nodeward::kernel {
 namespace {
-
-// "v1", "v1-new": bpf_dir may be shared with others, these names are ours.
-bool IsVersion(std::string_view name) {
-  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
-  return name.size() > 1 && name[0] == 'v' &&
-         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
-}
 
 // Links are detached whoever else holds them; maps live as long as somebody
 // has them open. Does not depend on the layout, which another ABI version may
@@ -58,12 +52,9 @@ base::Status RemoveTree(const std::string& path,
 // Every version but `spared`.
 base::Status RemoveVersions(const std::string& bpf_dir, std::string_view spared,
                             std::vector<std::string>& removed) {
-  // A folder elsewhere holds no pins, hence nothing of ours.
-  if (!IsOnBpfFileSystem(bpf_dir)) return base::OkStatus();
   std::vector<std::string> ours;
-  for (const std::string& name : ListDirectory(bpf_dir))
-    if (IsVersion(name) && name != spared)
-      ours.push_back(base::StrCat(bpf_dir, "/", name));
+  for (const std::string& name : ListVersions(bpf_dir))
+    if (name != spared) ours.push_back(base::StrCat(bpf_dir, "/", name));
   // Outbound first, as when one pod leaves.
   for (const std::string& version : ours)
     NODEWARD_TRY(RemoveTree(base::StrCat(version, "/links"), removed));
@@ -74,11 +65,11 @@ base::Status RemoveVersions(const std::string& bpf_dir, std::string_view spared,
 
 }  // namespace
 
-base::StatusOr<std::vector<std::string>> RemoveOtherVersions(
+base::StatusOr<std::vector<std::string>> RemoveOtherPins(
     const std::string& bpf_dir) {
   std::vector<std::string> removed;
-  NODEWARD_TRY(RemoveVersions(bpf_dir, base::StrCat("v", NODEWARD_ABI_VERSION),
-                              removed));
+  NODEWARD_TRY(
+      RemoveVersions(bpf_dir, base::StrCat("v", PinVersion()), removed));
   return removed;
 }
 

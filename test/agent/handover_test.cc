@@ -22,12 +22,9 @@ std::string Refusal(const HandoverTerms& taker, const HandoverTerms& giver) {
 }
 
 TEST(HandoverTermsTest, OnlyOfTheSameNodeAndPins) {
-  const HandoverTerms giver{1, "/sys/fs/bpf/nodeward", "node-a"};
+  const HandoverTerms giver{"/sys/fs/bpf/nodeward", "node-a"};
   EXPECT_EQ(Refusal(giver, giver), "");
   HandoverTerms taker = giver;
-  taker.abi = 2;
-  EXPECT_THAT(Refusal(taker, giver), HasSubstr("of version 1, this agent's"));
-  taker = giver;
   taker.bpf_dir = "/sys/fs/bpf/other";
   EXPECT_THAT(Refusal(taker, giver), HasSubstr("/sys/fs/bpf/other"));
   taker = giver;
@@ -36,8 +33,8 @@ TEST(HandoverTermsTest, OnlyOfTheSameNodeAndPins) {
 }
 
 TEST(HandoverTermsTest, AsJsonAndBack) {
-  const HandoverTerms terms{3, "/bpf", "n"};
-  EXPECT_EQ(terms.ToJson().dump(), R"({"abi":3,"bpfDir":"/bpf","node":"n"})");
+  const HandoverTerms terms{"/bpf", "n"};
+  EXPECT_EQ(terms.ToJson().dump(), R"({"bpfDir":"/bpf","node":"n"})");
   EXPECT_TRUE(HandoverTerms::FromJson(terms.ToJson()).MayTakeFrom(terms).ok());
   // What says nothing fits nobody.
   EXPECT_FALSE(HandoverTerms::FromJson(Json()).MayTakeFrom(terms).ok());

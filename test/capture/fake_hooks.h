@@ -41,6 +41,10 @@ class FakeHooks : public kernel::Hooks {
   base::Status DisableConnect(uint64_t cookie) override {
     return Step("DisableConnect", [&] { connects.erase(cookie); });
   }
+  base::StatusOr<std::vector<std::string>> RemoveOtherVersions() override {
+    NODEWARD_TRY(Step("RemoveOtherVersions", [] {}));
+    return std::vector<std::string>();
+  }
   base::Status AttachProbe(uint64_t cookie, int ifindex, bool closed) override {
     return Step(closed ? "AttachProbe(closed)" : "AttachProbe", [&] {
       probes[cookie] = {ifindex, closed};

@@ -15,8 +15,11 @@ namespace {
 
 using testing::AllOf;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
+using testing::Not;
 
 // Two agents of a node, and what the first one hands over to the second.
 class HandoverTest : public testing::Test {
@@ -168,6 +171,29 @@ TEST_F(HandoverTest, EarlierPlaintextIsKnownToTheNextAndItsOwnIsSpared) {
   // No connection of before the capture: the agents' affair.
   ASSERT_EQ(send(second.get(), "x", 1, MSG_NOSIGNAL), 1);
   EXPECT_EQ(ReadByte(second_at_app.get()), 'x');
+}
+
+TEST_F(HandoverTest, HooksOfAnotherVersionStandUntilItsAgentYields) {
+  TestPod pod(node_, {.number = 2});
+  agent_->Apply({WorkloadOf(pod, "a")});
+  TakeOver(HandOver());
+  Steps();
+  next_->Apply({WorkloadOf(pod, "a")});
+  EXPECT_THAT(Steps(), Not(Contains("RemoveOtherVersions")));
+  next_->With([](Enroller& enroller) { enroller.FormerYielded(); });
+  EXPECT_THAT(Steps(), ElementsAre("RemoveOtherVersions"));
+  next_->Apply({WorkloadOf(pod, "a")});
+  EXPECT_THAT(Steps(), Not(Contains("RemoveOtherVersions")));
+}
+
+TEST_F(HandoverTest, WhoGoesOnTakesAwayWhatTheNextHadPutBesideIt) {
+  TestPod pod(node_, {.number = 2});
+  agent_->Apply({WorkloadOf(pod, "a")});
+  HandOver();
+  Steps();
+  agent_->With([](Enroller& enroller) { enroller.GoOn(); });
+  // Where there is one place for a hook, it has taken it.
+  EXPECT_THAT(Steps(), IsSupersetOf({"AttachProbe", "RemoveOtherVersions"}));
 }
 
 TEST_F(HandoverTest, StrangersAreTheFirstOnesUntilItIsGone) {

@@ -86,7 +86,7 @@ TEST_F(RemoveTest, AnotherVersionGivesWayToOneThatStands) {
   hooks = Load();
   EXPECT_EQ(Dial(pod_.netns, {client_.v4, 80}).error, ECONNREFUSED);
   refuse(*hooks);
-  const auto removed = RemoveOtherVersions(bpf_dir_);
+  const auto removed = hooks->RemoveOtherVersions();
   ASSERT_TRUE(removed.ok()) << removed.status();
   EXPECT_THAT(*removed, Contains(EndsWith("/v0/links/connect4")));
   EXPECT_FALSE(PathExists(bpf_dir_ + "/v0"));
@@ -95,7 +95,7 @@ TEST_F(RemoveTest, AnotherVersionGivesWayToOneThatStands) {
   ASSERT_TRUE(hooks->DisableConnect(cookie).ok());
   EXPECT_EQ(Dial(pod_.netns, {client_.v4, 80}).error, 0);
   // A second time there is nothing to do.
-  EXPECT_THAT(*RemoveOtherVersions(bpf_dir_), IsEmpty());
+  EXPECT_THAT(*hooks->RemoveOtherVersions(), IsEmpty());
 }
 
 TEST_F(RemoveTest, ProgramsAreGoneWithTheLastHolder) {

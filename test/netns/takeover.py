@@ -44,10 +44,11 @@ class Load:
         return len(seen), sorted({what for what in seen if what != "200"})
 
 
-def takes_over(s, agent):
-    """Starts a successor and waits until `agent` has ended."""
+def takes_over(s, agent, binary=None):
+    """Starts a successor, of another binary maybe, and waits until it serves."""
     begin = time.monotonic()
     new = agent.successor(takeover=True)
+    new.binary = binary or agent.binary
     new.launch()
     await_that(f"the successor on {agent.node.name} serves",
                lambda: new.serves(), 60)
@@ -62,17 +63,20 @@ def ends(s, old, what):
     s.check(f"{what}: the former agent's exit", old.exit_status(), 0)
 
 
-def three_in_a_row(s, lab):
+def in_a_row(s, lab, turns):
+    """`turns`: whose agent is taken over from, and by what binary."""
     load = Load(lab)
     plain = Traffic(lambda: lab.legacy.curl(
         f"http://{lab.server.ip4}/").outcome)
     listener = lab.server.listen(9000)
     held = opened(lab.client, lab.server.ip4, listener, 9000)
-    for number, side in enumerate((1, 0, 1)):
+    for number, (side, binary) in enumerate(turns):
         old = lab.agents()[side]
         pair = opened(lab.client, lab.server.ip4, listener, 9000)
         begin = time.monotonic()
-        takes_over(s, old)
+        takes_over(s, old, binary)
+        s.check(f"takeover {number}: the peer's name of an open connection",
+                pair[0].getpeername()[:2], (lab.server.ip4, 9000))
         s.that(f"takeover {number}: an open connection goes on", speaks(pair))
         for end in pair:
             end.close()
@@ -83,8 +87,8 @@ def three_in_a_row(s, lab):
            not still_speaks(held))
     number, failed = load.stop()
     plain.stop()
-    s.check(f"{number} connections during 3 takeovers: those that failed",
-            failed, [])
+    s.check(f"{number} connections during {len(turns)} takeovers: those that "
+            "failed", failed, [])
     s.that("there were some", number > 100)
     s.check("plaintext meanwhile", set(plain.seen()), {"refused"})
     listener.close()
@@ -103,7 +107,7 @@ def still_speaks(pair):
 def ask(agent, **changes):
     """Asks for the hand-over as another agent would; the connection, the first
     line and the descriptors that came with it."""
-    terms = {"abi": 1, "bpfDir": agent.bpf_dir, "node": agent.node.name}
+    terms = {"bpfDir": agent.bpf_dir, "node": agent.node.name}
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(20)
     connection.connect(f"{agent.run_dir}/control.sock")
@@ -130,10 +134,10 @@ def failures(s, lab):
     s.check("a third agent without takeover: its exit", third.exit_status(), 1)
     s.that("and it says why", "uses it; stop that one" in third.log())
 
-    connection, answer, _ = ask(agent, abi=999)
-    s.check("another version of the pins", (answer["ok"], answer["final"]),
+    connection, answer, _ = ask(agent, bpfDir="/sys/fs/bpf/other")
+    s.check("one that pins elsewhere", (answer["ok"], answer["final"]),
             (False, True))
-    s.that(f"and it says so: {answer['error']}", "version" in answer["error"])
+    s.that(f"and it says so: {answer['error']}", "bpfDir" in answer["error"])
     connection.close()
     s.that("the agent serves on", serves(lab))
 
@@ -184,6 +188,14 @@ def from_one_that_stops(s, lab):
             failed, [])
 
 
+def pins(lab, *versions):
+    """What the nodes have in the kernel is of these versions."""
+    for agent, version in zip(lab.agents(), versions):
+        await_that(f"{agent.node.name} has nothing of another version",
+                   lambda: agent.node.run("ls", agent.bpf_dir).stdout.split()
+                   == [f"v{version}"])
+
+
 def asks(new, agent):
     """Is there a connection from `new` to the control socket?"""
     done = agent.node.run("ss", "-xnpH")
@@ -200,7 +212,12 @@ def run(s):
     lab.await_enrolled(lab.server, lab.client)
     await_that("served", lambda: serves(lab))
     failures(s, lab)
-    three_in_a_row(s, lab)
+    same, following = lab.binary, f"{os.path.dirname(lab.binary)}/nodeward-next"
+    in_a_row(s, lab, [(1, same), (0, same), (1, same)])
+    pins(lab, 1, 1)
+    # An agent whose pins are of another version, on both sides, and back.
+    in_a_row(s, lab, [(1, following), (0, following), (1, same)])
+    pins(lab, 2, 1)
     from_one_that_stops(s, lab)
     agent = lab.agents()[1]
     s.check("the lock names the agent that serves",
@@ -210,8 +227,12 @@ def run(s):
     # Of the later one nothing stays behind that the first one had.
     agent.kill()
     s.check("killed: closed", get(lab.client, lab.vip4, 8000) == "200", False)
+    agent.binary = following
     agent.start()
     await_that("back", lambda: serves(lab))
+    s.check("and plaintext is refused",
+            lab.legacy.curl(f"http://{lab.server.ip4}/").outcome, "refused")
+    pins(lab, 2, 2)
 
 
 if __name__ == "__main__":

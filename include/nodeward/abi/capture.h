@@ -4,6 +4,11 @@
  * C11 and C++20; fixed width, explicit padding, byte order in the type. A
  * change of any layout raises NODEWARD_ABI_VERSION, which is part of the pin
  * path, so that two agents never read each other's maps wrongly.
+ *
+ * Hooks of two versions stand beside each other while one agent takes over from
+ * another's. What they keep of connections and sockets (`flows`, `originals`,
+ * `agent_sockets`, `exempt`) is one map for both, where it has the same shape:
+ * such a map whose meaning changes and whose shape does not gets another name.
  */
 #ifndef NODEWARD_ABI_CAPTURE_H
 #define NODEWARD_ABI_CAPTURE_H

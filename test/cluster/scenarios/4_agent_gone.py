@@ -66,8 +66,11 @@ def entry(node):
 def another_cni_rewrites(s, mesh):
     node = mesh.cluster.a
     s.check("the last plugin of node-a", entry(node), "nodeward-cni")
-    node.run("sh", "-c", f"sed 's/nodeward-cni/portmap/' {CONF} > /tmp/conf && "
-             f"mv -f /tmp/conf {CONF}")
+    # As it was before the agent came.
+    conf = json.loads(node.run("cat", CONF).stdout)
+    del conf["plugins"][-1]
+    node.run("sh", "-c", f"cat > {CONF}.tmp && mv -f {CONF}.tmp {CONF}",
+             stdin=json.dumps(conf))
     await_that("the entry is back", lambda: entry(node) == "nodeward-cni", 20,
                0.2)
     s.that("the entry is back after another one wrote the file", True)

@@ -141,6 +141,34 @@ def roll(mesh):
             "--timeout=120s", timeout=130)
 
 
+# Less memory than it has, until the kernel kills it.
+STARVE = """
+pid=$(pgrep -o -f '[n]odeward agent')
+at=$(sed -n 's/^[0-9]*:memory://p' /proc/$pid/cgroup)
+if [ -n "$at" ]; then
+  at=/sys/fs/cgroup/memory$at limit=memory.limit_in_bytes
+  usage=memory.usage_in_bytes
+else
+  at=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$pid/cgroup) limit=memory.max
+  usage=memory.current
+fi
+while [ -d /proc/$pid ] && ! grep -q '^State:.*zombie' /proc/$pid/status; do
+  echo $(($(cat $at/$usage) * 9 / 10)) > $at/$limit ||
+    cat $at/$usage > $at/$limit
+done 2> /dev/null
+"""
+
+
+def last_end(mesh, node):
+    """Why the container of that node's agent ended the last time."""
+    for pod in mesh.cluster.get("pods", "-n", SYSTEM, "-l",
+                                "app.kubernetes.io/name=nodeward-agent"):
+        if pod["spec"]["nodeName"] == node:
+            state = pod["status"]["containerStatuses"][0]["lastState"]
+            return state.get("terminated", {}).get("reason")
+    return None
+
+
 def scenario(s, mesh):
     mesh.ready()
     prepare(mesh)
@@ -169,3 +197,8 @@ def scenario(s, mesh):
     result, took = under_load(mesh, kill, 20)
     tell(s, "one agent killed", result, took)
     s.that("served again within 15 s", result["gap"] < 15)
+    result, took = under_load(mesh, lambda: mesh.cluster.b.run(
+        "sh", "-c", STARVE), 30)
+    tell(s, "one agent out of memory", result, took)
+    s.check("why it ended", last_end(mesh, "node-b"), "OOMKilled")
+    s.that("served again within 25 s", result["gap"] < 25)
