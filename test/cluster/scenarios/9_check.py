@@ -39,6 +39,10 @@ def check(mesh, *words, **environment):
 def scenario(s, mesh):
     mesh.ready()
     cluster = mesh.cluster
+    # An agent without a pod of the mesh has nothing signed yet, and says so.
+    mesh.namespace("checked", **{"nodeward.io/mesh": "enabled"})
+    for node in cluster.nodes:
+        mesh.sleep("checked", f"on-{node}", node=node)
     config = cluster.plane.kubeconfig("admin")
     await_that("all is well", lambda: check(
         mesh, "--kubeconfig", config).returncode == 0, 60, 1)
