@@ -4,9 +4,7 @@
 #include <fcntl.h>
 
 #include <cerrno>
-#include <charconv>
 
-#include "absl/strings/str_format.h"
 #include "base/handle.h"
 #include "base/text.h"
 #include "guard.skel.h"
@@ -35,7 +33,7 @@ base::StatusOr<Guard> Guard::Load(SharedMaps& maps, const Features& features,
 }
 
 std::string Guard::PathOf(uint64_t cookie) const {
-  return base::StrCat(directory_, "/", absl::StrFormat("%016x", cookie));
+  return base::StrCat(directory_, "/", NameOf(cookie));
 }
 
 base::Status Guard::Attach(uint64_t cookie, int ifindex) {
@@ -64,16 +62,6 @@ base::Status Guard::DetachFrom(const std::string& path, int but) {
   return base::OkStatus();
 }
 
-std::vector<uint64_t> Guard::Pods() const {
-  std::vector<uint64_t> cookies;
-  for (const std::string& name : ListDirectory(directory_)) {
-    uint64_t cookie = 0;
-    auto [end, error] =
-        std::from_chars(name.data(), name.data() + name.size(), cookie, 16);
-    if (error == std::errc() && end == name.data() + name.size())
-      cookies.push_back(cookie);
-  }
-  return cookies;
-}
+std::vector<uint64_t> Guard::Pods() const { return CookiesIn(directory_); }
 
 }  // namespace nodeward::kernel

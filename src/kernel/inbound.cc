@@ -7,9 +7,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <charconv>
 
-#include "absl/strings/str_format.h"
 #include "base/handle.h"
 #include "base/text.h"
 #include "kernel/link.h"
@@ -66,7 +64,7 @@ base::StatusOr<Inbound> Inbound::Open(SharedMaps& maps,
 }
 
 std::string Inbound::PathOf(uint64_t cookie) const {
-  return base::StrCat(directory_, "/", absl::StrFormat("%016x", cookie));
+  return base::StrCat(directory_, "/", NameOf(cookie));
 }
 
 base::StatusOr<Inbound::Instance> Inbound::Load(uint64_t cookie,
@@ -170,16 +168,6 @@ base::Status Inbound::Detach(uint64_t cookie) {
   return RemovePin(path);
 }
 
-std::vector<uint64_t> Inbound::Pods() const {
-  std::vector<uint64_t> cookies;
-  for (const std::string& name : ListDirectory(directory_)) {
-    uint64_t cookie = 0;
-    auto [end, error] =
-        std::from_chars(name.data(), name.data() + name.size(), cookie, 16);
-    if (error == std::errc() && end == name.data() + name.size())
-      cookies.push_back(cookie);
-  }
-  return cookies;
-}
+std::vector<uint64_t> Inbound::Pods() const { return CookiesIn(directory_); }
 
 }  // namespace nodeward::kernel

@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
+#include "absl/strings/str_format.h"
 #include "base/handle.h"
 #include "base/text.h"
 
@@ -61,6 +63,20 @@ std::vector<std::string> ListDirectory(const std::string& path) {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::string NameOf(uint64_t cookie) { return absl::StrFormat("%016x", cookie); }
+
+std::vector<uint64_t> CookiesIn(const std::string& directory) {
+  std::vector<uint64_t> cookies;
+  for (const std::string& name : ListDirectory(directory)) {
+    uint64_t cookie = 0;
+    auto [end, error] =
+        std::from_chars(name.data(), name.data() + name.size(), cookie, 16);
+    if (error == std::errc() && end == name.data() + name.size())
+      cookies.push_back(cookie);
+  }
+  return cookies;
 }
 
 std::vector<std::string> ListVersions(const std::string& bpf_dir) {

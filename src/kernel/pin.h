@@ -4,6 +4,7 @@
 // agent does not. (Its names may hold no dot.)
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,11 @@ bool IsOnBpfFileSystem(const std::string& path);
 bool PathExists(const std::string& path);
 // Names in a folder, sorted; none when it does not exist.
 std::vector<std::string> ListDirectory(const std::string& path);
+
+// The name of what is pinned for a network namespace, and the namespaces that
+// `directory` has something for.
+std::string NameOf(uint64_t cookie);
+std::vector<uint64_t> CookiesIn(const std::string& directory);
 
 // The folders of versions ("v1", "v1-new") below `bpf_dir`, which may be shared
 // with others; none when it holds no pins.

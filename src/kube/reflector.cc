@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "kube/escaped.h"
 
 namespace nodeward::kube {
 namespace {
@@ -21,24 +22,6 @@ constexpr absl::Duration kTooShort = absl::Seconds(1);
 constexpr absl::Duration kLookAgain = absl::Seconds(15);
 constexpr absl::Duration kMissAgain = absl::Seconds(1);
 constexpr int kMissedForGood = 3;
-
-std::string Escaped(std::string_view text) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string escaped;
-  for (const char c : text) {
-    if (kPlain.find(c) != std::string_view::npos) {
-      escaped += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    escaped += '%';
-    escaped += kHex[byte >> 4];
-    escaped += kHex[byte & 15];
-  }
-  return escaped;
-}
 
 std::string VersionOf(const base::Json& object) {
   return base::GetString(base::GetMember(object, "metadata"),

@@ -6,30 +6,13 @@
 #include "absl/strings/numbers.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "kube/escaped.h"
 
 namespace nodeward::kube {
 namespace {
 
 constexpr char kStandardOutput = 1, kStandardError = 2, kStatus = 3;
 constexpr size_t kMaxOutput = 16 << 20;
-
-std::string Escaped(std::string_view text) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string escaped;
-  for (const char c : text) {
-    if (kPlain.find(c) != std::string_view::npos) {
-      escaped += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    escaped += '%';
-    escaped += kDigits[byte >> 4];
-    escaped += kDigits[byte & 0xf];
-  }
-  return escaped;
-}
 
 }  // namespace
 

@@ -64,4 +64,31 @@ base::StatusOr<File> ReadFile(const std::string& path) {
   return File{std::move(text), (info.st_mode & 077) != 0};
 }
 
+base::Status WriteNewFile(const std::string& path, std::string_view text,
+                          mode_t mode) {
+  base::Fd fd(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd.valid()) {
+    return base::ErrnoStatus(errno, base::StrCat("create ", path));
+  }
+  while (!text.empty()) {
+    const ssize_t n = write(fd.get(), text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return base::ErrnoStatus(errno, base::StrCat("write ", path));
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  if (fsync(fd.get()) != 0) {
+    return base::ErrnoStatus(errno, base::StrCat("sync ", path));
+  }
+  return base::OkStatus();
+}
+
+base::Status SyncFolder(const std::string& folder) {
+  base::Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || fsync(fd.get()) != 0) {
+    return base::ErrnoStatus(errno, base::StrCat("sync folder ", folder));
+  }
+  return base::OkStatus();
+}
+
 }  // namespace nodeward::pki

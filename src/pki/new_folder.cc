@@ -13,44 +13,19 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "pki/file.h"
 
 namespace nodeward::pki {
 namespace {
-
-base::Status WriteNew(const std::string& path, const NewFile& file) {
-  base::Fd fd(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file.mode));
-  if (!fd.valid()) {
-    return base::ErrnoStatus(errno, base::StrCat("create ", path));
-  }
-  std::string_view text = file.text;
-  while (!text.empty()) {
-    const ssize_t n = write(fd.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return base::ErrnoStatus(errno, base::StrCat("write ", path));
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-  if (fsync(fd.get()) != 0) {
-    return base::ErrnoStatus(errno, base::StrCat("sync ", path));
-  }
-  return base::OkStatus();
-}
-
-base::Status Sync(const std::string& folder) {
-  base::Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || fsync(fd.get()) != 0) {
-    return base::ErrnoStatus(errno, base::StrCat("sync folder ", folder));
-  }
-  return base::OkStatus();
-}
 
 base::Status Fill(const std::string& made, const std::string& path,
                   const std::string& parent,
                   const std::vector<NewFile>& files) {
   for (const NewFile& file : files) {
-    NODEWARD_TRY(WriteNew(base::StrCat(made, "/", file.name), file));
+    NODEWARD_TRY(
+        WriteNewFile(base::StrCat(made, "/", file.name), file.text, file.mode));
   }
-  NODEWARD_TRY(Sync(made));
+  NODEWARD_TRY(SyncFolder(made));
   if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, path.c_str(),
                 RENAME_NOREPLACE) != 0) {
     const int error = errno;
@@ -60,7 +35,7 @@ base::Status Fill(const std::string& made, const std::string& path,
     }
     return base::ErrnoStatus(error, base::StrCat("make folder ", path));
   }
-  return Sync(parent);
+  return SyncFolder(parent);
 }
 
 }  // namespace

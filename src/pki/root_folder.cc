@@ -69,29 +69,7 @@ base::Status WriteFile(const std::string& path, std::string_view text,
   if (unlink(path.c_str()) != 0 && errno != ENOENT) {
     return base::ErrnoStatus(errno, base::StrCat("remove ", path));
   }
-  base::Fd fd(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!fd.valid()) {
-    return base::ErrnoStatus(errno, base::StrCat("create ", path));
-  }
-  while (!text.empty()) {
-    const ssize_t n = write(fd.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return base::ErrnoStatus(errno, base::StrCat("write ", path));
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-  if (fsync(fd.get()) != 0) {
-    return base::ErrnoStatus(errno, base::StrCat("sync ", path));
-  }
-  return base::OkStatus();
-}
-
-base::Status SyncFolder(const std::string& folder) {
-  base::Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || fsync(fd.get()) != 0) {
-    return base::ErrnoStatus(errno, base::StrCat("sync folder ", folder));
-  }
-  return base::OkStatus();
+  return WriteNewFile(path, text, mode);
 }
 
 base::Status Move(const Paths& paths, const std::string& from,

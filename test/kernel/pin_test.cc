@@ -75,6 +75,19 @@ TEST_F(PinTest, RemovesTrees) {
   EXPECT_TRUE(RemovePin(PathOf("a")).ok());
 }
 
+TEST_F(PinTest, WhatIsOfANamespaceAndOfAVersionIsToldByItsName) {
+  for (const std::string& name :
+       {NameOf(7), NameOf(uint64_t{1} << 63), std::string("other"),
+        std::string("v1"), std::string("v12-new"), std::string("v1x"),
+        std::string("v")}) {
+    ASSERT_TRUE(MakePinDirectory(PathOf(name)).ok());
+  }
+  EXPECT_THAT(CookiesIn(sandbox_.bpf_dir()),
+              ElementsAre(7u, uint64_t{1} << 63));
+  EXPECT_THAT(ListVersions(sandbox_.bpf_dir()), ElementsAre("v1", "v12-new"));
+  EXPECT_THAT(ListVersions("/tmp"), IsEmpty());
+}
+
 TEST_F(PinTest, KindsAreTold) {
   EXPECT_EQ(KindOf(MakeMap(1).get()), PinKind::kMap);
   base::Fd file(open("/dev/null", O_RDONLY | O_CLOEXEC));

@@ -54,5 +54,21 @@ TEST(FileTest, WhatIsNoPlainFileIsRefused) {
               HasSubstr("larger than"));
 }
 
+TEST(FileTest, WritesWhatIsNotThereYet) {
+  TempFolder folder;
+  const std::string path = folder / "new";
+  ASSERT_TRUE(WriteNewFile(path, std::string(100000, 'x'), 0600).ok());
+  ASSERT_TRUE(SyncFolder(folder.path()).ok());
+  auto file = ReadFile(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->text, std::string(100000, 'x'));
+  EXPECT_FALSE(file->others_may_read);
+  EXPECT_THAT(std::string(WriteNewFile(path, "other", 0600).message()),
+              HasSubstr("create " + path));
+  EXPECT_EQ(ReadFile(path)->text.size(), 100000u);
+  EXPECT_THAT(std::string(SyncFolder(path).message()),
+              HasSubstr("sync folder " + path));
+}
+
 }  // namespace
 }  // namespace nodeward::pki
