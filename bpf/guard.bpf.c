@@ -47,12 +47,17 @@ inline_step bool is_the_agents(struct __sk_buff *skb) {
   return bpf_sk_storage_get(&agent_sockets, sk, 0, 0);
 }
 
+/* By its link-local address, which is listed nowhere, a pod has neighbours. */
+inline_step bool may_be_a_pods(const struct nodeward_address *address) {
+  return address_is_link_local(address) || may_be_of_mesh(address);
+}
+
 inline_step bool may_open(struct __sk_buff *skb,
                           const struct segment *segment) {
   struct nodeward_destination_key key = {.address = segment->destination};
   struct nodeward_destination *known = bpf_map_lookup_elem(&destinations, &key);
   if (!known) /* null: not of the mesh, or not known to be */
-    return !may_be_of_mesh(&segment->destination) || is_the_agents(skb);
+    return !may_be_a_pods(&segment->destination) || is_the_agents(skb);
   if (!(known->action & NODEWARD_OF_MESH)) return true;
   return !(known->action & NODEWARD_REFUSE) &&
          segment->destination_port == bpf_htons(NODEWARD_PORT_HBONE);

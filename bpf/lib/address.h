@@ -38,6 +38,11 @@ inline_step bool address_is_zero(const struct nodeward_address *a) {
   return !a->words[0] && !a->words[1] && !a->words[2] && !a->words[3];
 }
 
+/* fe80::/10 */
+inline_step bool address_is_link_local(const struct nodeward_address *a) {
+  return (a->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
 /* 127.0.0.0/8, 0.0.0.0, ::1 or ::, i.e. what connect() takes to the host. */
 inline_step bool address_is_loopback(const struct nodeward_address *a) {
   if (address_is_v4(a))

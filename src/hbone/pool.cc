@@ -118,7 +118,8 @@ std::string ClientTunnel::DescribeUnreached(const base::Status& why) const {
     const auto owner = worker_->mesh()->FindOwner(key_.destination);
     if (owner != nullptr) {
       cause = policy::WhyTunnelIsBlocked(worker_->mesh()->snapshot(),
-                                         *pod_->workload(), *owner);
+                                         *pod_->workload(), *owner,
+                                         key_.destination);
     }
   }
   if (!cause.empty()) return base::StrCat(Describe(why), "; ", cause);

@@ -18,11 +18,12 @@ using model::Workload;
 class Judge {
  public:
   Judge(const Snapshot& snapshot, const Workload& pod, Way way, uint16_t port,
-        const Workload* other)
+        const Workload* other, const base::IpAddress* destination)
       : snapshot_(snapshot),
         // Names are of the ports of whoever is spoken to.
         server_(way == Way::kIn ? &pod : other),
         other_(other),
+        destination_(destination),
         port_(port) {}
 
   bool Allows(const NetworkPolicy& policy,
@@ -64,16 +65,21 @@ class Judge {
   bool IsInBlock(const NetworkPolicy::Peer& peer) const {
     return std::any_of(
         other_->ips.begin(), other_->ips.end(), [&](const auto& ip) {
-          return peer.block->Contains(ip) &&
+          return IsOfTheFamily(ip) && peer.block->Contains(ip) &&
                  std::none_of(
                      peer.except.begin(), peer.except.end(),
                      [&](const auto& except) { return except.Contains(ip); });
         });
   }
 
+  bool IsOfTheFamily(const base::IpAddress& ip) const {
+    return destination_ == nullptr || ip.is_v4() == destination_->is_v4();
+  }
+
   const Snapshot& snapshot_;
   const Workload* const server_;
   const Workload* const other_;
+  const base::IpAddress* const destination_;
   const uint16_t port_;
 };
 
@@ -94,8 +100,9 @@ std::string Named(const NetworkPolicies& policies, std::string_view whom,
 }  // namespace
 
 NetworkPolicies Blocking(const Snapshot& snapshot, const Workload& pod, Way way,
-                         uint16_t port, const Workload* other) {
-  const Judge judge(snapshot, pod, way, port, other);
+                         uint16_t port, const Workload* other,
+                         const base::IpAddress* destination) {
+  const Judge judge(snapshot, pod, way, port, other, destination);
   NetworkPolicies selecting;
   const auto& all = snapshot.network_policies;
   auto policy =
@@ -117,9 +124,12 @@ NetworkPolicies Blocking(const Snapshot& snapshot, const Workload& pod, Way way,
 }
 
 std::string WhyTunnelIsBlocked(const Snapshot& snapshot, const Workload& client,
-                               const Workload& server) {
-  const auto in = Blocking(snapshot, server, Way::kIn, kTunnelPort, &client);
-  const auto out = Blocking(snapshot, client, Way::kOut, kTunnelPort, &server);
+                               const Workload& server,
+                               const base::IpAddress& destination) {
+  const auto in =
+      Blocking(snapshot, server, Way::kIn, kTunnelPort, &client, &destination);
+  const auto out =
+      Blocking(snapshot, client, Way::kOut, kTunnelPort, &server, &destination);
   std::string why;
   if (!in.empty()) why = Named(in, "the pod", "TCP ");
   if (!out.empty()) {

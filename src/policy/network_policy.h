@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ip.h"
 #include "model/snapshot.h"
 
 namespace nodeward::policy {
@@ -25,16 +26,21 @@ using NetworkPolicies =
 // The policies that select `pod` if together they keep it from being spoken to
 // (kIn), or from speaking (kOut), at TCP `port`; else none. `other` is the pod
 // at the other end, as which every rule's peers are judged; null: whichever a
-// rule may mean. Policies add up: what one of them lets through, passes.
+// rule may mean. Of its addresses those of the family of `destination` count,
+// where the packets go; null: all. Policies add up: what one of them lets
+// through, passes.
 NetworkPolicies Blocking(const model::Snapshot& snapshot,
                          const model::Workload& pod, Way way, uint16_t port,
-                         const model::Workload* other);
+                         const model::Workload* other,
+                         const base::IpAddress* destination = nullptr);
 
 // "NetworkPolicy full/deny-all selects the pod and does not allow TCP 15008";
-// empty: none stands between them.
+// empty: none stands between `client` and `destination`, an address of
+// `server`.
 std::string WhyTunnelIsBlocked(const model::Snapshot& snapshot,
                                const model::Workload& client,
-                               const model::Workload& server);
+                               const model::Workload& server,
+                               const base::IpAddress& destination);
 
 // A policy and whom of the mesh's pods it keeps from tunnels.
 struct BlockedPods {

@@ -135,6 +135,14 @@ TEST_F(GuardProgramTest, WhatARuleSecuresOutsideOfTheMeshPasses) {
   EXPECT_EQ(Open(At("192.0.2.7:27017")), kNext);
 }
 
+TEST_F(GuardProgramTest, ALinkLocalAddressMayBeAnyPods) {
+  for (const char* neighbour : {"[fe80::1]:80", "[febf:ffff::1]:15008"})
+    EXPECT_EQ(Open(At(neighbour)), kDrop) << neighbour;
+  for (const char* other : {"[fec0::1]:80", "[fe7f::1]:80", "169.254.1.1:80"})
+    EXPECT_EQ(Open(At(other)), kNext) << other;
+  EXPECT_EQ(Count(NODEWARD_COUNT_GUARD_REFUSED), 2u);
+}
+
 TEST_F(GuardProgramTest, WhatMayBeOfTheMeshIsDropped) {
   const base::Endpoint unknown = At("10.1.2.3:80"), six = At("[fd01::7]:80");
   nodeward_cidr_key block{};

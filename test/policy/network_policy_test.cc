@@ -74,6 +74,11 @@ class NetworkPolicyTest : public ::testing::Test {
   std::vector<std::string> In(const model::Workload* from = nullptr) const {
     return Names(Blocking(snapshot_, *web_, Way::kIn, kTunnelPort, from));
   }
+  // Of a tunnel from sleep to web.
+  std::string Why(const char* destination = "10.0.0.1") const {
+    return WhyTunnelIsBlocked(snapshot_, *sleep_, *web_,
+                              *base::IpAddress::Parse(destination));
+  }
   static std::vector<std::string> Names(const NetworkPolicies& policies) {
     std::vector<std::string> names;
     for (const auto& each : policies) names.push_back(each->QualifiedName());
@@ -87,7 +92,7 @@ class NetworkPolicyTest : public ::testing::Test {
 
 TEST_F(NetworkPolicyTest, WhereNoPolicyIsAllPasses) {
   EXPECT_THAT(In(), IsEmpty());
-  EXPECT_EQ(WhyTunnelIsBlocked(snapshot_, *sleep_, *web_), "");
+  EXPECT_EQ(Why(), "");
 }
 
 TEST_F(NetworkPolicyTest, OneWithoutRulesLetsNobodyIn) {
@@ -190,27 +195,44 @@ TEST_F(NetworkPolicyTest, BlocksOfAddressesAndTheirExceptions) {
 
 TEST_F(NetworkPolicyTest, TellsWhatStandsBetweenTwoPods) {
   LetIn("deny-all", {});
-  EXPECT_EQ(WhyTunnelIsBlocked(snapshot_, *sleep_, *web_),
+  EXPECT_EQ(Why(),
             "NetworkPolicy shop/deny-all selects the pod and does not allow "
             "TCP 15008");
   LetIn("web", {Ports({{"", 80, 80}})});
   NetworkPolicy& out = Add("full", "out");
   out.egress.emplace({Ports({{"", 80, 80}})});
-  EXPECT_EQ(WhyTunnelIsBlocked(snapshot_, *sleep_, *web_),
+  EXPECT_EQ(Why(),
             "NetworkPolicies shop/deny-all, shop/web select the pod and do not "
             "allow TCP 15008; NetworkPolicy full/out selects the client and "
             "does not allow egress to TCP 15008");
   out.egress->push_back(Ports({{"", 15008, 15008}}));
   LetIn("mesh", {Ports({{"", 15008, 15008}})});
-  EXPECT_EQ(WhyTunnelIsBlocked(snapshot_, *sleep_, *web_), "");
+  EXPECT_EQ(Why(), "");
+}
+
+TEST_F(NetworkPolicyTest, ABlockIsOfOneFamily) {
+  web_->ips.push_back(*base::IpAddress::Parse("fd00::1"));
+  Peer four, six;
+  four.block = *base::Cidr::Parse("10.0.0.0/8");
+  six.block = *base::Cidr::Parse("fd00::/8");
+  LetIn("four", {AnyPortFrom({four})});
+  EXPECT_EQ(Why(), "");
+  EXPECT_EQ(Why("fd00::1"),
+            "NetworkPolicy shop/four selects the pod and does not allow TCP "
+            "15008");
+  LetIn("six", {AnyPortFrom({six})});
+  EXPECT_EQ(Why("fd00::1"), "");
+  Add("full", "out").egress.emplace({AnyPortFrom({six})});
+  EXPECT_EQ(Why("fd00::1"), "");
+  EXPECT_NE(Why(), "");
 }
 
 TEST_F(NetworkPolicyTest, NamedPortsOfEgressAreTheServers) {
   NetworkPolicy& out = Add("full", "out");
   out.egress.emplace({Ports({{"hbone"}})});
-  EXPECT_NE(WhyTunnelIsBlocked(snapshot_, *sleep_, *web_), "");
+  EXPECT_NE(Why(), "");
   web_->ports = std::vector<model::ContainerPort>{{"hbone", 15008, {}}};
-  EXPECT_EQ(WhyTunnelIsBlocked(snapshot_, *sleep_, *web_), "");
+  EXPECT_EQ(Why(), "");
 }
 
 TEST_F(NetworkPolicyTest, FindsBlockedPodsOfANode) {

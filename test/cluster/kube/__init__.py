@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../netns"))
 from .api import Api, Refused
 from .control_plane import ControlPlane, own_network, programs
 from .kube_cluster import KubeCluster
+from .kube_node import PODS, SERVICES
 from .tokens import claims_of, signed
 
-__all__ = ["Api", "ControlPlane", "KubeCluster", "Refused", "claims_of",
-           "own_network", "programs", "signed"]
+__all__ = ["Api", "ControlPlane", "KubeCluster", "PODS", "Refused", "SERVICES",
+           "claims_of", "own_network", "programs", "signed"]

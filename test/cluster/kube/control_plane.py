@@ -33,12 +33,16 @@ def programs():
 
 class ControlPlane:
     """An API server on https://ADDRESS:6443. `enter`: the words by which a
-    program is started where that address is; `netns`: the network it is in."""
+    program is started where that address is; `netns`: the network it is in;
+    `services`: their ranges; `address6`: it is there as well."""
 
-    def __init__(self, folder, address, enter=(), netns=None):
+    def __init__(self, folder, address, enter=(), netns=None,
+                 services=("10.96.0.0/16",), address6=None):
         self.folder, self.address, self._enter = folder, address, list(enter)
+        self._address6 = address6
         os.makedirs(folder, exist_ok=True)
         self.server = f"https://{address}:6443"
+        self._services = services
         self.roots = f"{folder}/ca.crt"
         # Signs tokens of ServiceAccounts.
         self.token_key = f"{folder}/accounts.key"
@@ -64,7 +68,7 @@ class ControlPlane:
         own = f"{self.folder}/apiserver"
         self.apiserver = self._start(
             "kube-apiserver", f"{self._programs}/kube-apiserver",
-            f"--bind-address={self.address}",
+            f"--bind-address={'::' if self._address6 else self.address}",
             f"--advertise-address={self.address}",
             "--etcd-servers=http://127.0.0.1:2379",
             f"--client-ca-file={self.roots}", f"--tls-cert-file={own}.crt",
@@ -75,7 +79,7 @@ class ControlPlane:
             f"--service-account-signing-key-file={self.token_key}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
-            "--service-cluster-ip-range=10.96.0.0/16",
+            "--service-cluster-ip-range=" + ",".join(self._services),
             "--allow-privileged=true",
             f"--kubelet-client-certificate={self.folder}/admin.crt",
             f"--kubelet-client-key={self.folder}/admin.key",
@@ -180,9 +184,12 @@ class ControlPlane:
             self.roots)
         names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
                  "kubernetes.default.svc.cluster.local"]
+        addresses = ["10.96.0.1", self.address]
+        if self._address6:
+            addresses.append(self._address6)
         self._certify("apiserver", "/CN=kube-apiserver", "serverAuth",
                       ",".join([f"DNS:{name}" for name in names]
-                               + ["IP:10.96.0.1", f"IP:{self.address}"]))
+                               + [f"IP:{address}" for address in addresses]))
         run("openssl", "genrsa", "-out", self.token_key, "2048")
 
     def certify_server(self, name, names):

@@ -10,7 +10,7 @@ from harness.process import await_that, run
 
 from .control_plane import ControlPlane, programs
 from .images import make_images
-from .kube_node import KubeNode
+from .kube_node import SERVICES, KubeNode
 from .machine_folders import MachineFolders
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -51,7 +51,7 @@ class KubeCluster:
                 node.boot()
             self.plane = ControlPlane(
                 f"{self.folder}/plane", self.a.address,
-                self.a.enter(), self.a.netns)
+                self.a.enter(), self.a.netns, SERVICES, self.a.address6)
             self._tell("control plane")
             for node in self.nodes.values():
                 node.start_containerd()

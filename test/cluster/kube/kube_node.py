@@ -2,8 +2,9 @@
 """A node: namespaces of its own under one pid 1, and in them containerd, the
 kubelet, kube-proxy and a CNI bridge, all at the paths they have everywhere.
 
-Node number i is 10.89.0.i on the wire, and its pods are 10.246.i.0/24. When its
-pid 1 is killed, everything of the node is gone: processes, mounts, pins."""
+Node number i is 10.89.0.i and fd89::i on the wire, and its pods are
+10.246.i.0/24 and fd46:0:0:i::/64; IPv4 comes first. When its pid 1 is killed,
+everything of the node is gone: processes, mounts, pins."""
 import json
 import os
 import shutil
@@ -13,8 +14,9 @@ from harness.entering import write_sysctls
 from harness.process import Process, await_that, run
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-SERVICES = "10.96.0.0/16"
-PODS = "10.246.0.0/16"
+# Of both families.
+SERVICES = ("10.96.0.0/16", "fd96::/112")
+PODS = ("10.246.0.0/16", "fd46::/56")
 DNS = "10.96.0.10"
 
 
@@ -41,7 +43,9 @@ class KubeNode:
         self.disk = f"{self.folder}/disk"
         self.netns = f"{prefix}-{name}"
         self.address = f"10.89.0.{number}"
+        self.address6 = f"fd89::{number}"
         self.pod_cidr = f"10.246.{number}.0/24"
+        self.pod_cidr6 = f"fd46:0:0:{number}::/64"
         self.bridge = f"10.246.{number}.1"
         self._pid = None
         self._init = None
@@ -50,7 +54,10 @@ class KubeNode:
         self._make_cgroups()
         self._make_disk()
         run("ip", "netns", "add", self.netns)
-        write_sysctls(self.netns, {"net.ipv4.ip_forward": 1})
+        # Nobody else has these addresses: they need not be asked for.
+        write_sysctls(self.netns, {"net.ipv4.ip_forward": 1,
+                                   "net.ipv6.conf.all.forwarding": 1,
+                                   "net.ipv6.conf.default.accept_dad": 0})
         self.ip("link set lo up")
 
     # --- what is there before it boots -----------------------------------------
@@ -80,8 +87,10 @@ class KubeNode:
                 {"type": "bridge", "bridge": "cni0", "isGateway": True,
                  "ipMasq": False, "hairpinMode": True,
                  "ipam": {"type": "host-local",
-                          "ranges": [[{"subnet": self.pod_cidr}]],
-                          "routes": [{"dst": "0.0.0.0/0"}]}},
+                          "ranges": [[{"subnet": self.pod_cidr}],
+                                     [{"subnet": self.pod_cidr6}]],
+                          "routes": [{"dst": "0.0.0.0/0"},
+                                     {"dst": "::/0"}]}},
                 {"type": "portmap", "capabilities": {"portMappings": True}}]}))
         self._write("containerd.toml", _CONTAINERD)
 
@@ -102,9 +111,12 @@ class KubeNode:
             # packet comes to kube-proxy's rules without one.
             here.ip(f"""
 addr add {here.address}/24 dev eth0
+addr add {here.address6}/64 dev eth0 nodad
 link set eth0 up
 route add {there.pod_cidr} via {there.address}
-route add {SERVICES} dev eth0
+route add {there.pod_cidr6} via {there.address6}
+route add {SERVICES[0]} dev eth0
+route add {SERVICES[1]} dev eth0
 """)
 
     # --- programs --------------------------------------------------------------
@@ -184,24 +196,34 @@ route add {SERVICES} dev eth0
             self.run("ctr", "-n", "k8s.io", "images", "import", path,
                      timeout=300)
 
-    def start_kubelet(self, plane):
+    def start_kubelet(self, plane, six_first=False):
+        """`six_first`: pods' first addresses, which it probes, are IPv6."""
+        addresses = [self.address, self.address6]
+        if six_first:
+            addresses.reverse()
         certificate = f"kubelet-{self.name}"
         plane.certify_server(
-            certificate, f"DNS:{self.name},IP:{self.address}")
+            certificate,
+            f"DNS:{self.name},IP:{self.address},IP:{self.address6}")
         config = self._write("kubelet.json", json.dumps(_kubelet(
             plane, certificate, f"{self.folder}/upstream.conf")))
         user = f"system:node:{self.name}"
         # It ends when the CRI is still starting.
         self.start("kubelet", f"{self._programs}/kubelet",
-                   f"--config={config}", f"--node-ip={self.address}",
+                   f"--config={config}",
+                   f"--node-ip={','.join(addresses)}",
                    "--kubeconfig=" + plane.kubeconfig(
                        f"node-{self.name}", user, "system:nodes"), again=True)
+
+    def restart_kubelet(self, plane, **options):
+        self._started["kubelet"].kill()
+        self.start_kubelet(plane, **options)
 
     def start_proxy(self, plane):
         config = self._write("kube-proxy.json", json.dumps({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration", "mode": "iptables",
-            "clusterCIDR": PODS, "hostnameOverride": self.name,
+            "clusterCIDR": ",".join(PODS), "hostnameOverride": self.name,
             "conntrack": {"maxPerCore": 0, "min": 0},
             "clientConnection": {"kubeconfig": plane.kubeconfig(
                 "kube-proxy", "system:kube-proxy")}}))

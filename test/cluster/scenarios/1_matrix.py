@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""httpbin and sleep by namespaces: PERMISSIVE, STRICT, and a policy's 403."""
+"""httpbin and sleep by namespaces: PERMISSIVE, STRICT (also over IPv6), and a
+policy's 403."""
 from harness.process import await_that
-from mesh import URL, peer_authentication
+from mesh import BOTH_FAMILIES, URL, peer_authentication
 
 DENY = {
     "apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy",
@@ -18,7 +19,12 @@ def prepare(mesh):
     for name in ("full", "mtls-test"):
         mesh.namespace(name, **{"nodeward.io/mesh": "enabled"})
     mesh.namespace("legacy")
-    mesh.httpbin("mtls-test", node="node-b")
+    mesh.httpbin("mtls-test", node="node-b", command=BOTH_FAMILIES)
+    mesh.cluster.apply({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "six", "namespace": "mtls-test"},
+        "spec": {"selector": {"app": "httpbin"}, "ipFamilies": ["IPv6"],
+                 "ports": [{"name": "http", "port": 8000, "targetPort": 80}]}})
     for name, node in (("full", "node-a"), ("mtls-test", "node-b"),
                        ("legacy", "node-a")):
         mesh.sleep(name, node=node)
@@ -34,16 +40,16 @@ def scenario(s, mesh):
                            ("mtls-test", "sleep")):
         mesh.await_state(namespace, app, "enrolled")
 
-    def matrix():
-        return {namespace: mesh.outcome(namespace, "sleep", f"{URL}/ip")
+    def matrix(url=URL):
+        return {namespace: mesh.outcome(namespace, "sleep", f"{url}/ip")
                 for namespace in ("full", "mtls-test", "legacy")}
 
-    def settled(expected):
+    def settled(expected, url=URL):
         try:
-            await_that("settled", lambda: matrix() == expected, 30, 0.5)
+            await_that("settled", lambda: matrix(url) == expected, 30, 0.5)
         except TimeoutError:
             pass
-        return matrix()
+        return matrix(url)
     s.check("PERMISSIVE", settled({"full": "200", "mtls-test": "200",
                                    "legacy": "200"}),
             {"full": "200", "mtls-test": "200", "legacy": "200"})
@@ -56,6 +62,8 @@ def scenario(s, mesh):
     mesh.cluster.apply(peer_authentication("mtls-test", "STRICT"))
     expected = {"full": "200", "mtls-test": "200", "legacy": "refused"}
     s.check("STRICT", settled(expected), expected)
+    s.check("STRICT, IPv6", settled(expected, "http://six.mtls-test:8000"),
+            expected)
     s.check("curl's exit when it is refused", mesh.curl(
         "legacy", "sleep", f"{URL}/ip"), ("000", 56))
 

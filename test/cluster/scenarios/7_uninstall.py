@@ -12,7 +12,10 @@ find /run/nodeward -type s
 find /etc/cni/net.d /opt/cni/bin -name '*nodeward*'
 grep -l nodeward /etc/cni/net.d/*
 for netns in /run/netns/*; do
-  nsenter --net=$netns ip rule | grep -v 'lookup \\(local\\|main\\|default\\)'
+  for family in -4 -6; do
+    nsenter --net=$netns ip $family rule |
+      grep -v 'lookup \\(local\\|main\\|default\\)'
+  done
   nsenter --net=$netns cat /proc/sys/net/ipv4/tcp_fwmark_accept | grep -v 0
   nsenter --net=$netns ss -tlnH 'sport = :15008 or sport = :15001'
 done

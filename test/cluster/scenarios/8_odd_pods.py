@@ -66,8 +66,6 @@ def scenario(s, mesh):
     completed_job(s, mesh)
     stateful_set(s, mesh)
     host_port(s, mesh)
-    s.note("two addresses a pod: this cluster has one family; "
-           "test/cluster/source.py has pods of both")
 
 
 def left_alone(s, mesh):

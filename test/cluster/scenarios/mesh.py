@@ -4,10 +4,14 @@ import json
 import os
 
 from harness.process import await_that
+from kube import PODS, SERVICES
 
 _ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
 SYSTEM = "nodeward-system"
 URL = "http://httpbin.mtls-test:8000"
+# httpbin, which else listens on IPv4 alone.
+BOTH_FAMILIES = ["/usr/bin/python3", "-m", "gunicorn",
+                 "--worker-tmp-dir=/dev/shm", "-b", "[::]:80", "httpbin:app"]
 
 
 def account(name, namespace):
@@ -50,7 +54,7 @@ class Mesh:
         self.settings = [
             "--set", "image.repository=localhost/nodeward", "--set-string",
             "image.tag=1", "--set", "image.pullPolicy=Never",
-            "--set", "meshCIDRs={10.246.0.0/16,10.96.0.0/16}"]
+            "--set", "meshCIDRs={" + ",".join(PODS + SERVICES) + "}"]
 
     # --- nodeward --------------------------------------------------------------
 
@@ -138,14 +142,14 @@ class Mesh:
             url, check=False)
         return done.stdout.strip(), done.returncode
 
-    def body(self, namespace, app, url):
+    def body(self, namespace, app, url, *words):
         return self.cluster.kubectl(
             "exec", "-n", namespace, f"deploy/{app}", "--", "/usr/bin/curl",
-            "-s", "-m", "10", url, check=False).stdout
+            "-s", "-m", "10", *words, url, check=False).stdout
 
-    def outcome(self, namespace, app, url):
+    def outcome(self, namespace, app, url, *words):
         """"200", "403"… or "refused"."""
-        status, code = self.curl(namespace, app, url)
+        status, code = self.curl(namespace, app, url, *words)
         if status != "000":
             return status
         return "refused" if code in (7, 52, 55, 56) else f"curl {code}"
