@@ -182,6 +182,7 @@ base::Status Agent::BuildIdentity() {
                                           .server_name = config_.ca_server_name,
                                           .roots = config_.ca_roots,
                                           .token = config_.ca_token,
+                                          .cluster = config_.ca_cluster,
                                           .lifetime = config_.ca_lifetime});
   }
   NODEWARD_ASSIGN(

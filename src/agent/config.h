@@ -41,6 +41,7 @@ struct Config {
   std::string ca_roots;     // what that CA's own certificate leads to
   std::string ca_token;     // file
   std::string ca_server_name;  // empty: the host of ca_address
+  std::string ca_cluster;      // what that CA calls this cluster; empty: unsaid
   absl::Duration ca_lifetime;
   std::string trust_bundle;  // file or folder; empty: the CA's roots
   std::string trust_crl;     // file or folder; empty: none

@@ -26,7 +26,7 @@ base::StatusOr<std::unique_ptr<NodePlugin>> NodePlugin::Create(
     io::Loop& loop, const Config& config, kube::Source* source,
     cni::ToldSandboxes* sandboxes, std::function<model::SnapshotPtr()> steered,
     std::function<std::vector<capture::PodStatus>()> pods) {
-  std::unique_ptr<NodePlugin> plugin(new NodePlugin(config, source));
+  std::unique_ptr<NodePlugin> plugin(new NodePlugin(config, source, steered));
   PodStarts::Sight sight{
       .node = config.node,
       .steered = std::move(steered),
@@ -86,9 +86,20 @@ void NodePlugin::OnToken(const std::string& token) {
   installer_->SetKubeconfig({config_.kubernetes_api, *roots, token});
 }
 
+// Where a pod's own label opts it in, another one may be about to start.
+cni::KnownNamespaces NodePlugin::Namespaces() const {
+  cni::KnownNamespaces namespaces = source_->Namespaces();
+  const model::SnapshotPtr snapshot = steered_();
+  if (snapshot == nullptr) return namespaces;
+  for (const auto& workload : snapshot->workloads) {
+    if (workload->opted_in) namespaces[workload->name_space] = true;
+  }
+  return namespaces;
+}
+
 void NodePlugin::Update() {
   if (left_) return;
-  installer_->SetNamespaces(source_->Namespaces());
+  installer_->SetNamespaces(Namespaces());
   installer_->Keep();
 }
 

@@ -4,11 +4,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/config.h"
 #include "agent/pod_starts.h"
 #include "base/status.h"
+#include "cni/decision.h"
 #include "cni/installer.h"
 #include "cni/server.h"
 #include "cni/told_sandboxes.h"
@@ -38,12 +40,15 @@ class NodePlugin {
   std::string problem() const;
 
  private:
-  NodePlugin(const Config& config, kube::Source* source)
-      : config_(config), source_(source) {}
+  NodePlugin(const Config& config, kube::Source* source,
+             std::function<model::SnapshotPtr()> steered)
+      : config_(config), source_(source), steered_(std::move(steered)) {}
+  cni::KnownNamespaces Namespaces() const;
   void OnToken(const std::string& token);
 
   const Config& config_;
   kube::Source* const source_;
+  const std::function<model::SnapshotPtr()> steered_;
   std::unique_ptr<PodStarts> starts_;
   std::unique_ptr<cni::Installer> installer_;
   std::unique_ptr<cni::Server> server_;

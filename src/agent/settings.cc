@@ -295,6 +295,20 @@ constexpr Setting kSettings[] = {
        c.ca_server_name = v;
        return base::OkStatus();
      }},
+    {"ca.clusterId", SettingType::kText, "Kubernetes",
+     "What istiod at ca.address calls this cluster (its CLUSTER_ID; without "
+     "it,\n"
+     "or with another, it refuses). Other CAs do not look at it. Empty: "
+     "unsaid.",
+     [](Config& c, const std::string& v) {
+       // It goes into a header.
+       const bool fits = std::all_of(v.begin(), v.end(), [](char one) {
+         return one > 0x20 && one < 0x7f;
+       });
+       if (!fits) return Refuse(v, "use visible ASCII without blanks");
+       c.ca_cluster = v;
+       return base::OkStatus();
+     }},
     {"ca.lifetime", SettingType::kDuration, "24h",
      "How long certificates are to be good for; a CA may give less.",
      [](Config& c, const std::string& v) {

@@ -38,7 +38,8 @@ Leadership::Leadership(io::Loop& loop, Options options,
   leader_ = std::make_unique<kube::Leader>(
       loop_, client_.get(),
       kube::Election::Options{.place = options_.lease->ToString(),
-                              .identity = identity},
+                              .identity = identity,
+                              .labels = {{kManagedBy, kManager}}},
       [this] { return Random(); }, [this](bool leads) { OnLead(leads); });
 }
 

@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -37,6 +38,27 @@ std::string_view Trimmed(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+// Of anything else gRPC would make no header, but end the program.
+bool IsVisible(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+// istiod tells its own log why it refuses, and us in these words.
+std::string_view Remedy(std::string_view refusal) {
+  if (refusal == "request impersonation authentication failure") {
+    return " (istiod's log has the cause: its CA_TRUSTED_NODE_ACCOUNTS must "
+           "have the agent's ServiceAccount, its CLUSTER_ID be our "
+           "ca.clusterId, and it must know of a pod of that identity here)";
+  }
+  if (refusal == "request authenticate failure") {
+    return " (istiod's log has the cause: the token must be one of this "
+           "cluster, with istio-ca as its audience, and ca.clusterId istiod's "
+           "CLUSTER_ID)";
+  }
+  return "";
 }
 
 bool IsSelfSigned(const pki::Certificate& certificate) {
@@ -147,7 +169,17 @@ base::Status RemoteCa::State::Authenticate(grpc::ClientContext* context) const {
     return absl::FailedPreconditionError(
         base::StrCat("read token ", options_.token, ": it is empty"));
   }
+  if (!IsVisible(text)) {
+    pki::Wipe(&token.text);
+    return absl::FailedPreconditionError(base::StrCat(
+        "read token ", options_.token,
+        ": it has blanks or control characters; a token is one line of text"));
+  }
   context->AddMetadata("authorization", base::StrCat("Bearer ", text));
+  // As Istio's own agents name their cluster.
+  if (!options_.cluster.empty()) {
+    context->AddMetadata("clusterid", options_.cluster);
+  }
   pki::Wipe(&token.text);
   return base::OkStatus();
 }
@@ -204,7 +236,7 @@ base::Status RemoteCa::State::Failure(const grpc::Status& status) const {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   return absl::Status(
       code, base::StrCat(Description(), ": ", absl::StatusCodeToString(code),
-                         ": ", message));
+                         ": ", message, Remedy(message)));
 }
 
 std::unique_ptr<RemoteCa> RemoteCa::Create(Options options) {

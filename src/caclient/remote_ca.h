@@ -24,6 +24,7 @@ class RemoteCa final : public pki::Issuer {
     std::string server_name;  // in the CA's certificate; empty: the host
     std::string roots;        // PEM file, read anew for every request
     std::string token;        // file, read anew for every request
+    std::string cluster;      // what istiod calls our cluster; empty: unsaid
     absl::Duration lifetime = absl::Hours(24);  // asked for; may get less
     absl::Duration timeout = absl::Seconds(10);
   };

@@ -30,7 +30,8 @@ void AddCheckOptions(CLI::App* command, std::string* run_dir,
   add("--wait", &flags->wait, "How long to try again while there is an error",
       "DURATION");
   add("--kubeconfig", &flags->cluster.kubeconfig,
-      "Check the cluster of this file ($KUBECONFIG, or ~/.kube/config)",
+      "Check the cluster of this file (those of $KUBECONFIG together, or "
+      "~/.kube/config)",
       "FILE");
   add("--context", &flags->cluster.context,
       "Check the cluster of this context of the kubeconfig", "NAME");

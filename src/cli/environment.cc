@@ -35,23 +35,18 @@ base::Status FollowAgent(const std::string& run_dir, const std::string& command,
   return admin::FollowAgent(run_dir, command, args, stop.get(), line);
 }
 
-// As kubectl finds it.
-std::string DefaultKubeconfig() {
-  const char* const listed = std::getenv("KUBECONFIG");
-  if (listed != nullptr && *listed != '\0') {
-    const std::string all = listed;
-    return all.substr(0, all.find(':'));
-  }
-  const char* const home = std::getenv("HOME");
-  return std::string(home == nullptr ? "" : home) + "/.kube/config";
+std::string Variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
 base::StatusOr<std::vector<kube::AgentAnswer>> AskAgents(
     const ClusterOptions& cluster, const std::vector<std::string>& words) {
-  NODEWARD_ASSIGN(auto access, kube::ReadKubeconfig(cluster.kubeconfig.empty()
-                                                        ? DefaultKubeconfig()
-                                                        : cluster.kubeconfig,
-                                                    cluster.context));
+  const std::vector<std::string> files =
+      cluster.kubeconfig.empty()
+          ? kube::DefaultKubeconfigs(Variable("KUBECONFIG"), Variable("HOME"))
+          : std::vector<std::string>{cluster.kubeconfig};
+  NODEWARD_ASSIGN(auto access, kube::ReadKubeconfig(files, cluster.context));
   return kube::AskAgents(std::move(access), cluster.name_space, words);
 }
 

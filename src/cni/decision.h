@@ -35,8 +35,9 @@ struct Decision {
 Decision Decide(const Sighting& sighting, const std::string& uid,
                 const std::string& node);
 
-// The namespaces that there are, and whether each is opted in: what the plugin
-// goes by when neither agent nor API server answers.
+// The namespaces that there are, and whether pods of the mesh may start in
+// each: it is opted in, or a pod in it by its own label. What the plugin goes
+// by when neither agent nor API server answers.
 using KnownNamespaces = std::map<std::string, bool>;
 std::string TextOf(const KnownNamespaces& namespaces);
 base::StatusOr<KnownNamespaces> ReadKnownNamespaces(std::string_view text);

@@ -142,9 +142,11 @@ Decision PodCall::AskList(const std::string& api) {
                                              " does not have its namespace")};
   }
   if (!found->second) {
-    return {Decision::Kind::kOutside, "its namespace was not opted in"};
+    return {Decision::Kind::kOutside,
+            "neither its namespace nor a pod there was opted in"};
   }
-  return {Decision::Kind::kInMesh, "its namespace was opted in"};
+  return {Decision::Kind::kUnknown,
+          StrCat(api, "; its namespace or a pod there was opted in")};
 }
 
 Outcome Failed(const base::Status& status, const std::string& version) {

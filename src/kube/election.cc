@@ -47,7 +47,7 @@ Election::Step Election::Write(absl::Duration delay) {
   if (fresh) {
     lease = {{"apiVersion", "coordination.k8s.io/v1"},
              {"kind", "Lease"},
-             {"metadata", {{"name", name_}}}};
+             {"metadata", {{"name", name_}, {"labels", options_.labels}}}};
   }
   Fill(options_.identity, options_.lease, options_.clock() + delay,
        &lease["spec"]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,7 @@ class Election {
   struct Options {
     std::string place;     // "NAMESPACE/NAME" of the Lease
     std::string identity;  // ours; nobody else's, not even our successor's
+    std::map<std::string, std::string> labels = {};  // of a Lease that we make
     absl::Duration lease = absl::Seconds(15);
     // A leader that could not renew for so long is none any more.
     absl::Duration renew = absl::Seconds(10);

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -40,10 +41,18 @@ struct ClusterAccess {
   std::optional<CredentialPlugin> plugin;
 };
 
-// The access that a kubeconfig file describes, as kubectl reads it. `context`:
-// empty for its current one. What it names (certificates, tokens) is read; a
-// plugin is not run.
-base::StatusOr<ClusterAccess> ReadKubeconfig(const std::string& path,
-                                             const std::string& context);
+// Where kubectl looks: the files of `listed` ($KUBECONFIG, "a:b"), else
+// `home`'s .kube/config.
+std::vector<std::string> DefaultKubeconfigs(std::string_view listed,
+                                            const std::string& home);
+
+// The access that kubeconfig files describe together, as kubectl reads them. Of
+// each cluster, user and context, and of the current context, the first file
+// that has it counts, whole; what a file names (certificates, tokens) lies
+// relative to that file. Files that are not there are passed over, unless none
+// is (NotFound); one that cannot be read is an error. `context`: empty for the
+// current one. A plugin is not run.
+base::StatusOr<ClusterAccess> ReadKubeconfig(
+    const std::vector<std::string>& paths, const std::string& context);
 
 }  // namespace nodeward::kube

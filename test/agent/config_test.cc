@@ -82,12 +82,13 @@ TEST_F(ConfigTest, TrustAndCa) {
   ASSERT_TRUE(plain.ok()) << plain.status();
   EXPECT_EQ(plain->trust_bundle, "");
   EXPECT_EQ(plain->ca_lifetime, absl::Hours(24));
+  EXPECT_EQ(plain->ca_cluster, "Kubernetes");
   EXPECT_FALSE(plain->certificate_grace.has_value());
   EXPECT_FALSE(plain->crl_required);
   const auto config = Load(
       "node: node-a\n"
       "ca: {address: '[fd00::1]:15012', roots: /r.pem, token: /t,\n"
-      "     lifetime: 1h}\n"
+      "     lifetime: 1h, clusterId: east-1}\n"
       "trust:\n"
       "  bundle: /roots\n"
       "  crl: /crl.pem\n"
@@ -97,6 +98,7 @@ TEST_F(ConfigTest, TrustAndCa) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->ca_address, "[fd00::1]:15012");
   EXPECT_EQ(config->ca_lifetime, absl::Hours(1));
+  EXPECT_EQ(config->ca_cluster, "east-1");
   EXPECT_EQ(config->trust_bundle, "/roots");
   EXPECT_TRUE(config->crl_required);
   EXPECT_EQ(config->federation.at("other.example"), "/other.pem");
@@ -108,6 +110,8 @@ TEST_F(ConfigTest, MistakesInTrustAndCa) {
   EXPECT_THAT(Mistakes("ca: {address: 'ca.example:15012'}\n"),
               HasSubstr("needs ca.roots"));
   EXPECT_THAT(Mistakes("ca: {lifetime: 1s}\n"), HasSubstr("10s or more"));
+  EXPECT_THAT(Mistakes("ca: {clusterId: 'two words'}\n"),
+              HasSubstr("without blanks"));
   EXPECT_THAT(Mistakes("trust: {revocation: maybe}\n"),
               HasSubstr("lenient or required"));
   EXPECT_THAT(Mistakes("trust: {federation: [other.example]}\n"),

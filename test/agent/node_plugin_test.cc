@@ -37,7 +37,7 @@ class FakeSource final : public kube::Source {
     done(objects);
   }
   std::map<std::string, bool> Namespaces() const override {
-    return {{"full", true}};
+    return {{"full", true}, {"legacy", false}, {"some", false}};
   }
   void KeepToken(const std::string& account,
                  std::function<void(const std::string&)> renewed) override {
@@ -84,7 +84,8 @@ class NodePluginTest : public testing::Test {
   void SetUp() override {
     loop_.Do([this] {
       auto plugin = NodePlugin::Create(
-          loop_.loop(), config_, &source_, &sandboxes_, [] { return nullptr; },
+          loop_.loop(), config_, &source_, &sandboxes_,
+          [this] { return steered_; },
           [] { return std::vector<capture::PodStatus>(); });
       ASSERT_TRUE(plugin.ok()) << plugin.status();
       plugin_ = *std::move(plugin);
@@ -93,6 +94,21 @@ class NodePluginTest : public testing::Test {
   void TearDown() override {
     loop_.Do([this] { plugin_.reset(); });
     std::filesystem::remove_all(folder_);
+  }
+  void Steer(const std::string& name_space, bool opted_in) {
+    auto workload = std::make_shared<model::Workload>();
+    workload->name_space = name_space;
+    workload->opted_in = opted_in;
+    auto snapshot = std::make_shared<model::Snapshot>();
+    snapshot->workloads = {std::move(workload)};
+    loop_.Do([&] {
+      steered_ = std::move(snapshot);
+      plugin_->Update();
+    });
+  }
+  cni::KnownNamespaces Noted() const {
+    return *cni::ReadKnownNamespaces(
+        Slurp(folder_ + "/conf/nodeward-cni.namespaces"));
   }
   std::string conflist() const { return folder_ + "/conf/10-pods.conflist"; }
   cni::Answer Ask() {
@@ -116,6 +132,7 @@ class NodePluginTest : public testing::Test {
   Config config_;
   FakeSource source_;
   cni::ToldSandboxes sandboxes_{std::make_unique<NoRuntime>()};
+  model::SnapshotPtr steered_;
   capture::LoopThread loop_;
   std::unique_ptr<NodePlugin> plugin_;
 };
@@ -137,6 +154,17 @@ TEST_F(NodePluginTest, InstallsWhenTheSourceHasTold) {
   EXPECT_EQ(config->token, "t0k");
   EXPECT_EQ(config->roots, "pem");
   EXPECT_EQ(config->server, "https://10.96.0.1:443");
+}
+
+TEST_F(NodePluginTest, NotesWhereAPodIsOptedInByItself) {
+  Steer("some", false);
+  EXPECT_EQ(Noted(), (cni::KnownNamespaces{
+                         {"full", true}, {"legacy", false}, {"some", false}}));
+  Steer("some", true);
+  EXPECT_EQ(Noted(), (cni::KnownNamespaces{
+                         {"full", true}, {"legacy", false}, {"some", true}}));
+  Steer("some", false);
+  EXPECT_FALSE(Noted().at("some"));
 }
 
 TEST_F(NodePluginTest, AnswersThePlugin) {

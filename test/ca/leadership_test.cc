@@ -67,6 +67,9 @@ TEST_F(LeadershipTest, OneOfTwoWritesAndWhenItGoesTheOther) {
   Await([&] { return Events() == 1; });
   EXPECT_THAT(Get(kLease)["spec"]["holderIdentity"].get<std::string>(),
               StartsWith("one_"));
+  EXPECT_EQ(
+      Get(kLease)["metadata"]["labels"],
+      base::Json::object({{"app.kubernetes.io/managed-by", "nodeward-ca"}}));
   EXPECT_EQ(Roots(), "one's");
   std::promise<void> resigned;
   loop_.Do([&] { one_->Resign([&] { resigned.set_value(); }); });

@@ -35,10 +35,14 @@ class Service final : public proto::IstioCertificateService::Service {
       proto::IstioCertificateResponse* response) override {
     base::MutexLock lock(&mutex);
     asked = *request;
-    const auto shown = context->client_metadata().find("authorization");
-    token = shown == context->client_metadata().end()
-                ? ""
-                : std::string(shown->second.data(), shown->second.size());
+    const auto header = [&](const char* name) {
+      const auto shown = context->client_metadata().find(name);
+      return shown == context->client_metadata().end()
+                 ? ""
+                 : std::string(shown->second.data(), shown->second.size());
+    };
+    token = header("authorization");
+    cluster = header("clusterid");
     if (!refusal.ok()) return refusal;
     const auto csr = pki::Csr::ParsePem(request->csr());
     EXPECT_TRUE(csr.ok()) << csr.status();
@@ -56,6 +60,7 @@ class Service final : public proto::IstioCertificateService::Service {
   base::Mutex mutex;
   proto::IstioCertificateRequest asked;
   std::string token;
+  std::string cluster;
   grpc::Status refusal;
   std::function<std::vector<std::string>(std::string leaf)> layout =
       [this](std::string leaf) {
@@ -133,6 +138,49 @@ TEST_F(RemoteCaTest, AsksAsIstiodExpects) {
                 .at("ImpersonatedIdentity")
                 .string_value(),
             Id("a").ToSpiffe());
+}
+
+TEST_F(RemoteCaTest, NamesItsClusterIfItHasAName) {
+  ASSERT_TRUE(Ask(*RemoteCa::Create(options_)).ok());
+  {
+    base::MutexLock lock(&service_.mutex);
+    EXPECT_EQ(service_.cluster, "");
+  }
+  options_.cluster = "Kubernetes";
+  ASSERT_TRUE(Ask(*RemoteCa::Create(options_)).ok());
+  base::MutexLock lock(&service_.mutex);
+  EXPECT_EQ(service_.cluster, "Kubernetes");
+}
+
+TEST_F(RemoteCaTest, ATokenThatIsNoHeaderIsNotSent) {
+  const auto ca = RemoteCa::Create(options_);
+  for (const std::string_view bad : {"two\nlines", "a blank", "t\xc3\xb6ken"}) {
+    Write(options_.token, std::string(bad));
+    const auto answer = Ask(*ca);
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kFailedPrecondition);
+    const std::string why(answer.status().message());
+    EXPECT_THAT(why, HasSubstr(options_.token));
+    EXPECT_THAT(why, Not(HasSubstr(std::string(bad))));
+  }
+  Write(options_.token, "\n good \r\n");
+  EXPECT_TRUE(Ask(*ca).ok());
+}
+
+TEST_F(RemoteCaTest, SaysWhatIstiodWants) {
+  const auto ca = RemoteCa::Create(options_);
+  service_.refusal = {grpc::StatusCode::UNAUTHENTICATED,
+                      "request impersonation authentication failure"};
+  const auto other = Ask(*ca);
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(other.status().message()),
+              HasSubstr("CA_TRUSTED_NODE_ACCOUNTS"));
+  service_.refusal = {grpc::StatusCode::UNAUTHENTICATED,
+                      "request authenticate failure"};
+  EXPECT_THAT(std::string(Ask(*ca).status().message()),
+              HasSubstr("istio-ca as its audience"));
+  service_.refusal = {grpc::StatusCode::UNAUTHENTICATED, "no token"};
+  EXPECT_THAT(std::string(Ask(*ca).status().message()),
+              Not(HasSubstr("istiod")));
 }
 
 TEST_F(RemoteCaTest, TheTokenIsReadAnew) {

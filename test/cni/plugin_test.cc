@@ -131,7 +131,9 @@ TEST_F(PluginTest, WithoutApiServerTheList) {
   EXPECT_THAT(Add(), HasSubstr("may be of the mesh, and nobody says: no agent; "
                                "API away; read /l: no /l"));
   files_["/l"] = TextOf(KnownNamespaces{{"full", true}, {"legacy", false}});
-  EXPECT_THAT(Add(), HasSubstr("its namespace was opted in"));
+  EXPECT_THAT(Add(), HasSubstr("may be of the mesh, and nobody says: no agent; "
+                               "API away; its namespace or a pod there was "
+                               "opted in"));
   EXPECT_EQ(Add("legacy"), "ok");
   EXPECT_THAT(Add("new"), HasSubstr("/l does not have its namespace"));
   files_["/l"] = "{";

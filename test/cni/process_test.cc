@@ -87,7 +87,7 @@ TEST(ProcessTest, AddWithAndWithoutAnAgent) {
   const Result alone = Call(folder, add, configuration.dump());
   EXPECT_EQ(alone.exit_status, 1);
   EXPECT_THAT(alone.output, HasSubstr(R"("code":11)"));
-  EXPECT_THAT(alone.output, HasSubstr("waits until the agent"));
+  EXPECT_THAT(alone.output, HasSubstr("or a pod there was opted in"));
 
   capture::LoopThread loop;
   std::unique_ptr<Server> server;

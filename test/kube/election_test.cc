@@ -68,6 +68,7 @@ class Candidate {
         election_(
             {.place = "system/ca",
              .identity = name,
+             .labels = {{"by", "us"}},
              .clock =
                  [this] { return absl::FromUnixSeconds(1800000000) + due_; }},
             [] { return 0.0; }),
@@ -105,6 +106,8 @@ TEST(ElectionTest, TheFirstOneMakesTheLeaseAndLeads) {
   EXPECT_EQ(api.SpecInt("leaseTransitions"), 0);
   EXPECT_EQ(api.Spec("acquireTime"), "2027-01-15T08:00:00.000000Z");
   EXPECT_EQ(a.election_.holder(), "a");
+  EXPECT_EQ(api.lease_["metadata"]["labels"],
+            base::Json::object({{"by", "us"}}));
   a.Run(At(100));
   EXPECT_TRUE(a.Leads(At(100)));
   EXPECT_EQ(api.Spec("acquireTime"), "2027-01-15T08:00:00.000000Z");

@@ -53,9 +53,10 @@ _HealthRequest, _HealthResponse = _messages("grpc.health.v1", {
 
 class CaClient:
     """One channel. `svid`: (certificate, key) in PEM to show in the handshake;
-    a CA that asks for none never sees it."""
+    a CA that asks for none never sees it. `name`: in the CA's certificate, if
+    it is not the address's."""
 
-    def __init__(self, address, roots, svid=(None, None)):
+    def __init__(self, address, roots, svid=(None, None), name=None):
         credentials = grpc.ssl_channel_credentials(
             root_certificates=roots.encode(),
             certificate_chain=svid[0] and svid[0].encode(),
@@ -63,19 +64,23 @@ class CaClient:
         # A channel of its own, not one shared behind our back.
         self._channel = grpc.secure_channel(address, credentials, options=[
             ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_retries", 0)])
+            ("grpc.enable_retries", 0),
+            *([("grpc.ssl_target_name_override", name)] if name else [])])
         self._create = self._channel.unary_unary(
             _METHOD, _Request.SerializeToString, _Response.FromString)
         self._health = self._channel.unary_unary(
             "/grpc.health.v1.Health/Check", _HealthRequest.SerializeToString,
             _HealthResponse.FromString)
 
-    def ask(self, csr, token=None, impersonated=None, seconds=0, timeout=20):
+    def ask(self, csr, token=None, impersonated=None, seconds=0, timeout=20,
+            cluster=None):
         """("OK", [PEM…]) or (code, words)."""
         request = _Request(csr=csr, validity_duration=seconds)
         if impersonated is not None:
             request.metadata["ImpersonatedIdentity"] = impersonated
         metadata = [("authorization", f"Bearer {token}")] if token else []
+        if cluster is not None:
+            metadata.append(("clusterid", cluster))
         try:
             answer = self._create(request, metadata=metadata, timeout=timeout)
         except grpc.RpcError as error:

@@ -40,8 +40,9 @@ class ClientMaterialTest : public ::testing::Test {
   }
   static void TearDownTestSuite() { delete folder_; }
 
+  static std::string PathOf(const std::string& name) { return *folder_ / name; }
   static std::string Read(const std::string& name) {
-    return Slurp(*folder_ / name);
+    return Slurp(PathOf(name));
   }
   static base::StatusOr<std::shared_ptr<const ClientMaterial>> Make(
       const std::string& certificate, const std::string& key,
@@ -108,6 +109,19 @@ TEST_F(ClientMaterialTest, TheChainIsAllWhereNoNameIsAskedFor) {
               HasSubstr("not among the trusted roots"));
   EXPECT_THAT(Judge("server.crt", {}, "named.crt"),
               HasSubstr("not among the trusted roots"));
+}
+
+TEST_F(ClientMaterialTest, WithoutRootsTheSystemsCount) {
+  const auto judge = [&](const char* file) {
+    setenv("SSL_CERT_FILE", PathOf(file).c_str(), 1);
+    setenv("SSL_CERT_DIR", PathOf("none").c_str(), 1);
+    std::string why = Judge("server.crt", {}, "");
+    unsetenv("SSL_CERT_FILE");
+    unsetenv("SSL_CERT_DIR");
+    return why;
+  };
+  EXPECT_EQ(judge("ca.pem"), "");
+  EXPECT_THAT(judge("none"), HasSubstr("not among the trusted roots"));
 }
 
 TEST_F(ClientMaterialTest, NamesMustBeAmongTheAlternativeOnes) {

@@ -17,6 +17,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "nodeward.ca.address" -}}
 {{- if .Values.ca.address -}}
 {{ .Values.ca.address }}
+{{- else if not .Values.ca.enabled -}}
+{{- fail "ca.enabled=false needs ca.address, the HOST:PORT of another CA (istiod.istio-system.svc:15012)" }}
 {{- else -}}
 nodeward-ca.{{ .Release.Namespace }}.svc:15012
 {{- end }}
@@ -49,6 +51,13 @@ ca:
   address: {{ include "nodeward.ca.address" . }}
   roots: /etc/nodeward/ca/root-cert.pem
   token: /var/run/secrets/nodeward/token
+{{- if not .Values.ca.enabled }}
+  clusterId: {{ .Values.ca.clusterId | quote }}
+  lifetime: {{ .Values.ca.lifetime }}
+  {{- with .Values.ca.serverName }}
+  serverName: {{ . }}
+  {{- end }}
+{{- end }}
 runDir: /run/nodeward
 bpfDir: /sys/fs/bpf/nodeward
 meshCIDRs: {{ toJson .Values.meshCIDRs }}

@@ -14,9 +14,9 @@ _DIST = "/usr/lib/python3/dist-packages"
 _ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
 
 
-def write_image(path, name, root, command, env=()):
+def write_image(path, name, root, command, env=(), user=""):
     """The folder `root` as an image of one layer, as `docker save` writes it:
-    for `ctr images import`."""
+    for `ctr images import`. `user`: who its program is, root by default."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add(root, arcname=".", filter=_owned_by_root)
@@ -24,7 +24,7 @@ def write_image(path, name, root, command, env=()):
     config = json.dumps({
         "architecture": os.uname().machine.replace("x86_64", "amd64")
         .replace("aarch64", "arm64"), "os": "linux",
-        "config": {"Entrypoint": list(command),
+        "config": {"Entrypoint": list(command), "User": user,
                    "Env": ["PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
                            *env]},
         "rootfs": {"type": "layers", "diff_ids": [

@@ -1,7 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
 """A label on a running namespace enrols its pods, and without it they leave."""
+import json
+
 from harness.process import await_that
 from mesh import peer_authentication
+
+
+CNI = "/etc/cni/net.d"
+
+
+def starts(node, namespace):
+    """May a pod start there while neither agent nor API server answers? As the
+    plugin says with what the agent has left it."""
+    plugin = json.loads(node.run("cat", f"{CNI}/10-pods.conflist").stdout)[
+        "plugins"][-1]
+    plugin |= {"cniVersion": "1.0.0", "name": "pods", "socket": "/none",
+               "kubeconfig": "/none", "prevResult": {
+                   "cniVersion": "1.0.0", "ips": []}}
+    done = node.run(
+        "env", "CNI_COMMAND=ADD", "CNI_CONTAINERID=c", "CNI_IFNAME=eth0",
+        "CNI_NETNS=/proc/self/ns/net", "CNI_PATH=/opt/cni/bin",
+        f"CNI_ARGS=K8S_POD_NAMESPACE={namespace};K8S_POD_NAME=new",
+        "/opt/cni/bin/nodeward-cni", stdin=json.dumps(plugin), check=False)
+    return done.returncode == 0
+
+
+def own_label(s, mesh, url):
+    """One that opts itself in, in a namespace that has not."""
+    node, name = mesh.cluster.a, mesh.pod("later", "httpbin")
+
+    def both():
+        return starts(node, "later"), starts(node, "legacy")
+    await_that("its namespace is known as any other",
+               lambda: both() == (True, True), 30, 0.5)
+    for word, state in (("enabled", "enrolled"), ("disabled", None)):
+        mesh.cluster.kubectl("label", "pod", name, "-n", "later",
+                             "--overwrite", f"nodeward.io/mesh={word}")
+        mesh.await_state("later", "httpbin", state)
+        enrolled = state is not None
+        s.check(f"its own label: {word}", mesh.outcome(
+            "legacy", "sleep", url), "refused" if enrolled else "200")
+        expected = not enrolled, True
+        await_that(f"the other node's plugin has: {expected}",
+                   lambda now=expected: both() == now, 30, 0.5)
+        s.check("others may start there, and elsewhere, with all away",
+                both(), expected)
 
 
 def scenario(s, mesh):
@@ -43,6 +86,7 @@ def scenario(s, mesh):
     s.check("the label is gone", becomes("200"), "200")
     await_that("the mark goes", lambda: annotation() is None, 30, 0.5)
     await_that("and the roots", lambda: not roots(), 30, 0.5)
+    own_label(s, mesh, url)
     after = cluster.await_pods("later", "app=httpbin")[0]
     s.check("the same pod, never restarted", (
         after["metadata"]["uid"] == before["metadata"]["uid"],

@@ -62,6 +62,16 @@ def scenario(s, mesh):
     s.check("left on the nodes", left(), {"node-a": "", "node-b": ""})
     s.that("the issuer stays for the next time", cluster.get(
         "secret", "nodeward-ca", "-n", SYSTEM))
+    made = ["leases,configmaps", "-A", "-l",
+            "app.kubernetes.io/managed-by=nodeward-ca"]
+    s.check("what the CAs have made stays", [
+        f"{one['kind']} {one['metadata']['namespace']}/"
+        f"{one['metadata']['name']}" for one in cluster.get(*made)
+        if one["metadata"]["namespace"] in ("leaving", SYSTEM)],
+        [f"Lease {SYSTEM}/nodeward-ca",
+         "ConfigMap leaving/nodeward-ca-root"])
+    cluster.kubectl("delete", *made)
+    s.check("until it is deleted", cluster.get(*made), [])
 
     plain = plain_manifest(mesh)
     cluster.kubectl("apply", "-f", plain)

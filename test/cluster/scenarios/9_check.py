@@ -39,6 +39,10 @@ def check(mesh, *words, **environment):
 def scenario(s, mesh):
     mesh.ready()
     cluster = mesh.cluster
+    # An agent without a pod of the mesh has nothing signed yet, and says so.
+    mesh.namespace("checked", **{"nodeward.io/mesh": "enabled"})
+    for node in cluster.nodes:
+        mesh.sleep("checked", f"on-{node}", node=node)
     config = cluster.plane.kubeconfig("admin")
     await_that("all is well", lambda: check(
         mesh, "--kubeconfig", config).returncode == 0, 60, 1)
@@ -61,16 +65,34 @@ def scenario(s, mesh):
         mesh, "--context", json.loads(cluster.kubectl(
             "config", "view", "-o", "json").stdout)["current-context"],
         KUBECONFIG=config).returncode, 0)
+    by_parts(s, mesh, config)
     by_token(s, mesh, config)
     refusals(s, mesh, config)
     one_down(s, mesh, config)
 
 
-def with_user(mesh, config, user):
-    """A kubeconfig with another user."""
-    whole = json.loads(mesh.cluster.kubectl(
+def whole_config(mesh, config):
+    return json.loads(mesh.cluster.kubectl(
         "config", "view", "--raw", "--flatten", "-o", "json",
         "--kubeconfig", config).stdout)
+
+
+def by_parts(s, mesh, config):
+    """Who and where are in two files; one that is not there is no error."""
+    whole, paths = whole_config(mesh, config), [f"{mesh.cluster.folder}/none"]
+    for number, keys in enumerate((("contexts", "users"),
+                                   ("clusters", "current-context"))):
+        paths.append(f"{mesh.cluster.folder}/part-{number}.kubeconfig")
+        with open(paths[-1], "w", encoding="utf-8") as file:
+            json.dump({key: whole[key] for key in keys}, file)
+    s.check("by several files", check(
+        mesh, "--context", whole["current-context"],
+        KUBECONFIG=":".join(paths)).returncode, 0)
+
+
+def with_user(mesh, config, user):
+    """A kubeconfig with another user."""
+    whole = whole_config(mesh, config)
     whole["users"][0]["user"] = user
     path = f"{mesh.cluster.folder}/checker.kubeconfig"
     with open(path, "w", encoding="utf-8") as file:

@@ -58,10 +58,11 @@ class Mesh:
 
     # --- nodeward --------------------------------------------------------------
 
-    def install(self, *more):
+    def install(self, *more, crds=True):
         """As README tells a user."""
         kubectl = self.cluster.kubectl
-        kubectl("apply", "-f", self.crds)
+        if crds:
+            kubectl("apply", "-f", self.crds)
         kubectl("create", "namespace", SYSTEM, check=False)
         kubectl("label", "namespace", SYSTEM, "--overwrite",
                 "pod-security.kubernetes.io/enforce=privileged")
