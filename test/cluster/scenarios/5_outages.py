@@ -17,8 +17,9 @@ def scenario(s, mesh):
     s.check("before", mesh.outcome("gone", "sleep", gone.URL), "200")
     cluster.kubectl("-n", SYSTEM, "scale", "deployment/nodeward-ca",
                     "--replicas=0")
+    # Kubernetes' own controllers may still wait after an outage before this one.
     await_that("no CA is left", lambda: not cluster.get(
-        "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/name=nodeward-ca"), 60,
+        "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/name=nodeward-ca"), 180,
         0.5)
     s.check("without a CA", mesh.outcome("gone", "sleep", gone.URL), "200")
     cluster.kubectl("-n", SYSTEM, "scale", "deployment/nodeward-ca",
