@@ -65,3 +65,11 @@ drain: {{ .Values.agent.drain }}
 takeover: {{ .Values.agent.takeover }}
 log: {level: {{ .Values.agent.logLevel }}, format: {{ .Values.agent.logFormat }}}
 {{- end }}
+
+{{- /* The folder of the container runtime's socket; empty if that is /run itself. */}}
+{{- define "nodeward.cri.folder" -}}
+{{- $folder := dir .Values.agent.criSocket -}}
+{{- if not (has $folder (list "/" "/run" "/var/run")) -}}
+{{ $folder }}
+{{- end }}
+{{- end }}

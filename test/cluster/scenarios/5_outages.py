@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No CA, a kubelet that restarts, a node that reboots: the data path stays."""
 import importlib
+import json
 import signal
 
 from harness.process import await_that
@@ -31,7 +32,36 @@ def scenario(s, mesh):
         "pgrep", "-x", "kubelet", check=False).returncode == 0, 60, 0.5)
     s.check("after a kubelet's restart", mesh.outcome(
         "gone", "sleep", gone.URL), "200")
+    runtime_restarts(s, mesh)
     reboot(s, mesh)
+
+
+# The agent's own command from outside of its container, which cannot be entered
+# while there is no runtime.
+STATUS = """
+pid=$(pgrep -o -f '[n]odeward agent')
+exec /proc/$pid/root/usr/bin/nodeward status -o json --run-dir /run/nodeward
+"""
+
+
+def runtime_restarts(s, mesh):
+    cluster = mesh.cluster
+
+    def problems():
+        done = cluster.b.run("sh", "-c", STATUS, check=False)
+        return [one["reason"] for one in json.loads(done.stdout)["problems"]]
+    cluster.b.signal("containerd", signal.SIGKILL)
+    await_that("the agent misses the container runtime", lambda: any(
+        "container runtime" in one for one in problems()), 60, 0.5)
+    s.check("without a container runtime", mesh.outcome(
+        "gone", "sleep", gone.URL), "200")
+    cluster.b.start_containerd()
+    await_that("the agent has found it again", lambda: not problems(), 60, 0.5)
+    s.that("the agent has found it again", True)
+    mesh.sleep("gone", "later", node="node-b")
+    mesh.await_state("gone", "later", "enrolled")
+    s.check("a pod that starts then", mesh.outcome(
+        "gone", "later", gone.URL), "200")
 
 
 def reboot(s, mesh):
