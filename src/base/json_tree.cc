@@ -90,7 +90,7 @@ class JsonReader : public nlohmann::json_sax<Json> {
  private:
   int line() const { return position_->token_line; }
   bool Value(Json value) { return Keep(tree_.Value(std::move(value), line())); }
-  bool Keep(Status status) {
+  bool Keep(const Status& status) {
     if (!status.ok()) status_ = ErrorAt(line(), FromAbsl(status.message()));
     return status.ok();
   }

@@ -19,7 +19,7 @@ class Manifests : public Source {
 
   base::Status Start(std::function<void(model::SnapshotPtr)> changed) override {
     changed_ = std::move(changed);
-    return watch_->Start([this](std::vector<FileChange> changes) {
+    return watch_->Start([this](const std::vector<FileChange>& changes) {
       for (const FileChange& change : changes) Take(change);
       changed_(catalog_.Build(watch_->problems()));
     });

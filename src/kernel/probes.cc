@@ -136,6 +136,7 @@ base::Status Probes::SetKubeletCgroups(const std::vector<uint64_t>& ids) {
 base::Status Probes::SetNodeAddresses(
     const std::vector<base::IpAddress>& addresses) {
   std::vector<nodeward_address> keys;
+  keys.reserve(addresses.size());
   for (const base::IpAddress& address : addresses)
     keys.push_back(ToAbi(address));
   return SetKeys<nodeward_address>(
