@@ -514,7 +514,7 @@ std::string SettingsHelp() {
       base::StrAppend(&text, " (as a flag: comma-separated)");
     }
     if (setting.type == SettingType::kSwitch) {
-      base::StrAppend(&text, " (as a flag: without a value)");
+      base::StrAppend(&text, " (as a flag: true without a value)");
     }
     if (!setting.fallback.empty()) {
       base::StrAppend(&text, ", default ", setting.fallback);

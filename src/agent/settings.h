@@ -10,7 +10,7 @@
 
 namespace nodeward::agent {
 
-// A switch is true or false in the file, a flag without a value to put it on.
+// A switch is true or false, in the file and as a flag; a flag alone is true.
 enum class SettingType { kText, kTextList, kInteger, kDuration, kSwitch };
 // "text", "list of text", "whole number", "duration", "true or false".
 std::string_view SettingTypeText(SettingType type);

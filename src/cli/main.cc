@@ -150,20 +150,14 @@ void CommandLine::AddAgent() {
       ->type_name("FILE");
   for (const agent::Setting& setting : agent::Settings()) {
     const std::string key(setting.key);
-    // Shown by SettingsHelp instead.
-    if (setting.type == agent::SettingType::kSwitch) {
-      command
-          ->add_flag_callback(agent::FlagOf(key),
-                              [this, key] { agent.flags[key] = "true"; })
-          ->group("");
-      continue;
-    }
-    command
-        ->add_option_function<std::string>(
-            agent::FlagOf(key),
-            [this, key](const std::string& value) { agent.flags[key] = value; })
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->group("");
+    const bool is_switch = setting.type == agent::SettingType::kSwitch;
+    CLI::Option* const option = command->add_option_function<std::string>(
+        agent::FlagOf(key), [this, key, is_switch](const std::string& value) {
+          agent.flags[key] = is_switch && value.empty() ? "true" : value;
+        });
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->group("");  // shown by SettingsHelp instead
+    if (is_switch) option->expected(0, 1);
   }
   command->footer(StrCat(
       "Settings: each is a flag and a key of the file; a flag beats the "

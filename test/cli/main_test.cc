@@ -153,6 +153,27 @@ TEST_F(MainTest, AFlagGivenTwiceCountsTheSecondTime) {
   EXPECT_EQ(fake_.ran->node, "b");
 }
 
+TEST_F(MainTest, ASwitchNeedsNoValueAndOneIsHeard) {
+  std::string file = ::testing::TempDir() + "nodeward-main-XXXXXX";
+  close(mkstemp(file.data()));
+  std::ofstream(file) << "node: n\ntakeover: true\n";
+  const auto takes_over = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> words = {"agent", "--config", file};
+    words.insert(words.end(), flags.begin(), flags.end());
+    EXPECT_EQ(Nodeward(words), kOk) << fake_.err();
+    return fake_.ran->takeover;
+  };
+  EXPECT_TRUE(takes_over({}));
+  EXPECT_FALSE(takes_over({"--takeover=false"}));
+  std::ofstream(file) << "node: n\n";
+  EXPECT_TRUE(takes_over({"--takeover", "--workers", "2"}));
+  EXPECT_TRUE(takes_over({"--takeover=true"}));
+  EXPECT_EQ(Nodeward({"agent", "--config", file, "--takeover=maybe"}),
+            kProblem);
+  EXPECT_THAT(fake_.err(), AllOf(HasSubstr("--takeover"), HasSubstr("maybe"),
+                                 HasSubstr("true or false")));
+}
+
 TEST_F(MainTest, TheConfigFileIsReadAndItsMistakesComeALineEach) {
   std::string file = ::testing::TempDir() + "nodeward-main-XXXXXX";
   close(mkstemp(file.data()));
